@@ -1,0 +1,38 @@
+# Needs make and Python >= 3.11, nothing else: everything is installed into .venv (by uv if present, else by pip).
+
+VENV ?= .venv
+BIN = $(VENV)/bin
+PYTEST_ARGS ?=
+DEMO = baghdad-2020-11-17
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint clean
+
+help: ## what can be made
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+$(VENV)/.installed: pyproject.toml scripts/make-venv.sh
+	@echo "Installing into $(VENV) ..."
+	@sh scripts/make-venv.sh $(VENV)
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml scripts/make-venv.sh
+	@echo "Installing into $(VENV), with what the tests need ..."
+	@sh scripts/make-venv.sh $(VENV) dev
+	@touch $@ $(VENV)/.installed
+
+install: $(VENV)/.installed ## install into .venv; then: .venv/bin/opencram --help
+
+demo: $(VENV)/.installed ## simulate one raid on Baghdad and write its report
+	@$(BIN)/opencram run $(DEMO) --out runs/demo
+
+lint: $(VENV)/.installed-dev ## style (ruff) and types (mypy --strict)
+	$(BIN)/ruff check src tests
+	$(BIN)/mypy
+
+test: lint ## lint, then all tests, on two processes; PYTEST_ARGS= is passed on
+	$(BIN)/pytest -n 2 $(PYTEST_ARGS)
+
+clean: ## remove the environment, the caches and the demonstration run
+	rm -rf $(VENV) runs/demo .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,244 @@
+"""The command line: arguments in, one call, a table out. All work is done elsewhere and imported when it is needed."""
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from opencram import __version__
+from opencram.errors import InputError, RunError
+
+app = typer.Typer(
+    help="Radar plots in; tracks, impact points and zone warnings out. The defence is simulated, always.",
+    epilog="Begin with: opencram run baghdad-2020-11-17",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Language = Literal["en", "fr"]
+Site = Annotated[str | None, typer.Option(metavar="SITE", help="A built-in site or a site's YAML file.")]
+Out = Annotated[Path | None, typer.Option(metavar="DIR", help="The run folder to write; an earlier run is replaced.")]
+Lang = Annotated[Language, typer.Option(help="The language of the report.")]
+Json = Annotated[bool, typer.Option("--json", help="Print run.json on stdout, and nothing else.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"opencram {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def opencram(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(epilog="Example: opencram run baghdad-2020-11-17 --seed 3 --out runs/third")
+def run(
+    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="A built-in scenario or a scenario's YAML file.")],
+    site: Site = None,
+    out: Out = None,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Names the draw of all that is left to chance.")] = 0,
+    lang: Lang = "en",
+    as_json: Json = False,
+) -> None:
+    """Simulate a scenario end to end: raid, radar, tracks, warnings, simulated defence, report.
+
+    Without --out the run is written to runs/SCENARIO-seedN. The same seed gives the same decisions.
+    """
+    from opencram.drive.simulate import simulate
+    from opencram.runfolder import prepare_folder
+    from opencram.site import load_site
+    from opencram.terminal import print_result, progress_line
+    from opencram.world.scenario import load_scenario
+
+    load_site(site or load_scenario(scenario).site)  # a fault in them is told before an earlier run is replaced
+    folder = prepare_folder(out or Path("runs") / f"{Path(scenario).stem}-seed{seed}", _files(scenario, site))
+    with progress_line() as progress:
+        result = simulate(scenario, site, folder, seed, lang, progress)
+    print_result(result, as_json)
+
+
+@app.command(epilog="Example: opencram replay runs/demo/recording.mcap --from 2020-11-17T17:30:05Z")
+def replay(
+    source: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="A recording (.mcap), or a table of plots (.csv, .parquet).")
+    ],
+    site: Site = None,
+    out: Out = None,
+    from_: Annotated[str | None, typer.Option("--from", metavar="T", help="Begin at this time (ISO 8601).")] = None,
+    to: Annotated[str | None, typer.Option(metavar="T", help="End at this time (ISO 8601).")] = None,
+    speed: Annotated[
+        float | None, typer.Option(metavar="X", help="X times real time; as fast as it goes when not given.")
+    ] = None,
+    lang: Lang = "en",
+    as_json: Json = False,
+) -> None:
+    """Play a recording, or a table of plots, through the same pipeline.
+
+    A recording carries its site and gives the decisions it gave when it was made; with --site it answers what another
+    site would have done. A table of plots needs --site. Without --out the run is written to runs/NAME-replay.
+    """
+    from opencram.drive.replay import replay as replay_input
+    from opencram.runfolder import prepare_folder
+    from opencram.terminal import print_result, progress_line
+
+    if speed is not None and not speed > 0:
+        raise InputError(f"--speed: found {speed:g}, expected a number above 0")
+    if not source.is_file():
+        raise InputError(f"{source}: found no such file, expected a recording or a table of plots")
+    name = source.resolve().parent.name if source.name == "recording.mcap" else source.stem
+    folder = prepare_folder(out or Path("runs") / f"{name}-replay", _files(str(source), site))
+    with progress_line() as progress:
+        result = replay_input(source, site, folder, from_, to, speed, lang, progress)
+    print_result(result, as_json)
+
+
+@app.command(epilog="Example: opencram report runs/demo --lang fr --facts facts.yaml")
+def report(
+    run_dir: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="The folder of an earlier run or replay.")],
+    lang: Lang = "en",
+    pdf: Annotated[
+        bool, typer.Option("--pdf", help="Write report.pdf too (needs: pip install opencram[pdf]).")
+    ] = False,
+    facts: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="YAML with what no sensor knows: casualties, damage, claims.")
+    ] = None,
+    ledger: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="YAML with earlier incidents, added to the built-in ledger.")
+    ] = None,
+) -> None:
+    """Write the report and the communiqués of a run again, with facts entered afterwards or in another language."""
+    from opencram.report.render import render_report
+
+    if not (run_dir / "run.json").is_file():
+        raise InputError(f"{run_dir}: found no run.json, expected the folder of a run")
+    for path in render_report(run_dir, lang, facts, ledger, pdf):
+        typer.echo(path)
+
+
+@app.command(epilog="Example: opencram study examples/studies/small.yaml --out runs/study --runs 200")
+def study(
+    spec: Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="What is varied, and how often it is run.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder for the results.")],
+    runs: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Runs of each case, in place of the file's number.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Processes; as many as there are processors when not given.")
+    ] = None,
+) -> None:
+    """Run a scenario many times and summarise what came of it. The rows do not depend on --workers."""
+    from opencram.drive.study import run_study
+    from opencram.terminal import print_study, progress_line
+
+    with progress_line() as progress:
+        result = run_study(spec, out, runs, workers or os.cpu_count() or 1, progress)
+    print_study(result.summary, out)
+
+
+@app.command("new-site", epilog="Example: opencram new-site camp-alpha --lat 36.24 --lon 43.96")
+def new_site(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The site's name; its folder gets the same.")],
+    lat: Annotated[float, typer.Option(min=-90, max=90, help="Latitude of the site's origin, degrees north.")],
+    lon: Annotated[float, typer.Option(min=-180, max=180, help="Longitude of the site's origin, degrees east.")],
+) -> None:
+    """Write a whole commented site into the folder NAME: one zone, one radar, ready to run and to edit."""
+    from opencram.runfolder import refuse_unless_empty
+    from opencram.site import write_new_site
+
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
+        raise InputError(f"NAME: found '{name}', expected small letters, digits, - and _")
+    folder = refuse_unless_empty(Path(name))
+    for path in write_new_site(name, lat, lon, folder):
+        typer.echo(path)
+
+
+@app.command(epilog="Example: opencram check my-site/site.yaml plots.csv")
+def check(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Sites, scenarios, plot tables, run folders, recordings.")
+    ],
+) -> None:
+    """Say of each file whether it can be used: 'ok', or the sentence that tells what is wrong and where."""
+    from opencram.check import check_file
+
+    bad = 0
+    for path in files:
+        try:
+            typer.echo(f"{path}: ok, {check_file(path)}")
+        except InputError as error:
+            bad += 1
+            typer.echo(str(error), err=True)
+    if bad:
+        raise typer.Exit(2)
+
+
+@app.command("list", epilog="Example: opencram list scenarios")
+def list_names(
+    what: Annotated[
+        Literal["scenarios", "sites", "threats"],
+        typer.Argument(metavar="scenarios|sites|threats", help="What to list."),
+    ],
+) -> None:
+    """List the scenarios, sites or threats that are built in."""
+    from opencram.catalogue import rows_of
+    from opencram.terminal import print_rows
+
+    print_rows(what.capitalize(), *rows_of(what))
+
+
+@app.command(epilog="Example: opencram warmup")
+def warmup() -> None:
+    """Compile the numerical kernels now, so that the first run does not wait for them."""
+    from opencram.physics.kernel import warmup as compile_kernels
+
+    compile_kernels()
+
+
+def _files(*names: str | None) -> list[Path]:
+    """The arguments that are files, which a run folder must not replace."""
+    return [Path(name) for name in names if name and Path(name).exists()]
+
+
+@contextmanager
+def _faults_as_status() -> Iterator[None]:
+    """Turn the faults a user can mend into one sentence on stderr and the exit status of the contract."""
+    try:
+        yield
+    except typer.TyperException as error:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "opencram"
+        _fail(f"{error.format_message()} (see {command} --help)", 2)
+    except InputError as error:
+        _fail(str(error), 2)
+    except RunError as error:
+        _fail(str(error), 1)
+    except BrokenPipeError:  # the reader of our output has gone, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _fail(sentence: str, status: int) -> None:
+    sys.stderr.write(f"opencram: {sentence.rstrip()}\n")
+    sys.exit(status)
+
+
+def main() -> None:
+    """The command `opencram`; ends with 0 done, 1 the run failed, 2 bad arguments or input, 130 interrupted."""
+    with _faults_as_status():
+        status = app(standalone_mode=False)
+    if status == 130:
+        _fail("interrupted", 130)
+    sys.exit(status or 0)
