@@ -1,0 +1,450 @@
+"""Flight of a point mass: drag that depends on Mach, wind, gravity that falls with height, over a curved, turning earth.
+
+State y (7): pos_enu_m (3), vel_enu_mps (3) in the site origin's east-north-up, and ln_beta, the natural logarithm of the
+ballistic coefficient beta = m / (Cd0 A) in kg/m2, Cd0 being the subsonic drag coefficient.
+
+Acceleration: -rho |v_rel| s(M) / (2 beta) v_rel, with v_rel the velocity through the air and s(M) = Cd(M) / Cd0;
+gravity g (R / (R + h))^2 towards the centre of the sphere that touches the origin with its mean radius of curvature R;
+-2 w x v of the turning frame. The centrifugal part is in the normal gravity g. McCoy, Modern Exterior Ballistics, chapter 8.
+
+Tables that kernels take, all float64 and C-contiguous:
+  env (9)      from `environment`: the E_ columns below
+  air (301, 4) from `air.air_table`
+  drag (201)   s(M) at Mach 0 to 5 in steps of MACH_STEP, see `drag_table`
+Outside a table its nearest row holds.
+
+Tangents: `transition` and `ground_jacobian` carry the derivatives of the very Runge-Kutta steps they take (the variational
+equations through the same four stages), so they agree with differences of the discrete flight to rounding.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opencram.physics.air import AIR_ROWS, AIR_STEP_M
+from opencram.physics.frames import Origin
+from opencram.physics.kernel import device, kernel
+
+Floats = NDArray[np.float64]
+
+E_GRAVITY, E_RADIUS, E_SPIN_E, E_SPIN_N, E_SPIN_U, E_GROUND_UP = range(6)
+ENV_SIZE = 9
+
+MACH_STEP = 0.025
+MACH_ROWS = 201
+
+# Steps: long in thin air and free flight, short where drag acts fast and across the sound barrier, where s(M) is steep.
+LONGEST_STEP_S = 0.5
+TRANSONIC_STEP_S = 0.25
+SHORTEST_STEP_S = 0.01
+STEP_PER_DRAG_TIME = 0.05
+THRUST_STEP_S = 0.02
+LONGEST_TANGENT_STEP_S = 0.25
+
+LONGEST_FLIGHT_S = 300.0
+# a body flown backwards gains speed without end where it was never fired
+FASTEST_MPS = 3000.0
+GROUND_ROUNDS = 20
+GROUND_MISS_M = 1e-4
+
+
+class Motor(NamedTuple):
+    """A rocket motor of constant burning rate; `np.array(motor)` is what `fly_boosted` takes, zeros mean none."""
+
+    burn_s: float
+    exhaust_mps: float
+    mass_ratio: float
+    """Mass at burn-out over mass at launch."""
+
+
+def environment(origin: Origin, ground_up_m: float = 0.0) -> Floats:
+    """The constants of a place for the kernels, (9,); the ground is `ground_up_m` above the origin, on the curved earth."""
+    env = np.zeros(ENV_SIZE)
+    env[E_GRAVITY], env[E_RADIUS] = origin.gravity_mps2, origin.radius_m
+    env[E_SPIN_E : E_SPIN_U + 1] = origin.spin_enu_radps
+    env[E_GROUND_UP] = ground_up_m
+    return env
+
+
+def drag_table(machs: Sequence[float], cds: Sequence[float]) -> Floats:
+    """Drag shape s(M) = Cd(M) / Cd0 (201,) from rows of a drag curve; Cd0 is its first row, held below it as the last above."""
+    return np.interp(np.arange(MACH_ROWS) * MACH_STEP, machs, np.asarray(cds, np.float64)) / cds[0]
+
+
+@device
+def height_m(e: float, n: float, u: float, radius: float) -> float:
+    """Height over the sphere that touches the origin, free of cancellation."""
+    flat2 = e * e + n * n
+    return u + flat2 / (math.sqrt(flat2 + (radius + u) ** 2) + radius + u)
+
+
+@device
+def _air_at(h: float, air: Floats) -> tuple[float, float, float, float, float, float, float, float]:
+    """Density, sound, wind east and north at a height, then their slopes with height."""
+    x = h / AIR_STEP_M
+    i = min(max(int(x), 0), AIR_ROWS - 2)
+    per_m = 1.0 / AIR_STEP_M if 0.0 <= x <= AIR_ROWS - 1 else 0.0
+    f = min(max(x - i, 0.0), 1.0)
+    low, high = air[i], air[i + 1]
+    d0, d1, d2, d3 = high[0] - low[0], high[1] - low[1], high[2] - low[2], high[3] - low[3]
+    return (
+        low[0] + f * d0,
+        low[1] + f * d1,
+        low[2] + f * d2,
+        low[3] + f * d3,
+        d0 * per_m,
+        d1 * per_m,
+        d2 * per_m,
+        d3 * per_m,
+    )
+
+
+@device
+def _shape_at(mach: float, drag: Floats) -> tuple[float, float]:
+    """s(M) and its slope."""
+    x = min(mach / MACH_STEP, MACH_ROWS - 1.0)
+    i = min(int(x), MACH_ROWS - 2)
+    rise = drag[i + 1] - drag[i]
+    return drag[i] + (x - i) * rise, rise / MACH_STEP
+
+
+@device
+def _accel(
+    e: float,
+    n: float,
+    u: float,
+    ve: float,
+    vn: float,
+    vu: float,
+    inv_beta: float,
+    push: float,
+    env: Floats,
+    air: Floats,
+    drag: Floats,
+) -> tuple[float, float, float]:
+    """Acceleration (east, north, up) with a thrust of `push` (m/s2) along the velocity through the air."""
+    radius = env[E_RADIUS]
+    h = height_m(e, n, u, radius)
+    rho, sound, wind_e, wind_n, _, _, _, _ = _air_at(h, air)
+    re, rn = ve - wind_e, vn - wind_n
+    speed = math.sqrt(re * re + rn * rn + vu * vu)
+    shape, _ = _shape_at(speed / sound, drag)
+    along = -0.5 * rho * speed * shape * inv_beta + (push / speed if push > 0.0 else 0.0)
+    pull = -env[E_GRAVITY] * radius**2 / (radius + h) ** 3
+    we, wn, wu = env[E_SPIN_E], env[E_SPIN_N], env[E_SPIN_U]
+    return (
+        along * re + pull * e - 2.0 * (wn * vu - wu * vn),
+        along * rn + pull * n - 2.0 * (wu * ve - we * vu),
+        along * vu + pull * (radius + u) - 2.0 * (we * vn - wn * ve),
+    )
+
+
+@device
+def accel(y: Floats, env: Floats, air: Floats, drag: Floats) -> tuple[float, float, float]:
+    """Acceleration (east, north, up) in m/s2 of a body without thrust."""
+    return _accel(y[0], y[1], y[2], y[3], y[4], y[5], math.exp(-y[6]), 0.0, env, air, drag)
+
+
+@device
+def _slopes(
+    e: float,
+    n: float,
+    u: float,
+    ve: float,
+    vn: float,
+    vu: float,
+    inv_beta: float,
+    env: Floats,
+    air: Floats,
+    drag: Floats,
+    out: Floats,
+) -> None:
+    """Derivative (3, 7) of the unpowered acceleration with respect to the state, into `out`."""
+    radius = env[E_RADIUS]
+    h = height_m(e, n, u, radius)
+    rho, sound, wind_e, wind_n, rho_h, sound_h, wind_e_h, wind_n_h = _air_at(h, air)
+    rel = (ve - wind_e, vn - wind_n, vu)
+    speed = max(math.sqrt(rel[0] ** 2 + rel[1] ** 2 + rel[2] ** 2), 1e-9)
+    mach = speed / sound
+    shape, shape_m = _shape_at(mach, drag)
+    q = 0.5 * rho * speed * shape * inv_beta
+    # q depends on height through density, sound and wind; on velocity through speed
+    q_speed = 0.5 * rho * inv_beta * (shape + mach * shape_m)
+    speed_h = -(rel[0] * wind_e_h + rel[1] * wind_n_h) / speed
+    q_h = 0.5 * inv_beta * speed * (rho_h * shape - rho * shape_m * mach * sound_h / sound) + q_speed * speed_h
+    wind_h = (wind_e_h, wind_n_h, 0.0)
+    away = radius + h
+    up = (e / away, n / away, (radius + u) / away)
+    pull = env[E_GRAVITY] * radius**2 / away**3
+    for i in range(3):
+        drag_h = -q_h * rel[i] + q * wind_h[i]
+        for j in range(3):
+            out[i, j] = (drag_h + 3.0 * pull * up[i]) * up[j]
+            out[i, 3 + j] = -q_speed / speed * rel[i] * rel[j]
+        out[i, i] -= pull
+        out[i, 3 + i] -= q
+        out[i, 6] = q * rel[i]
+    we, wn, wu = 2.0 * env[E_SPIN_E], 2.0 * env[E_SPIN_N], 2.0 * env[E_SPIN_U]
+    out[0, 4] += wu
+    out[0, 5] -= wn
+    out[1, 3] -= wu
+    out[1, 5] += we
+    out[2, 3] += wn
+    out[2, 4] -= we
+
+
+@device
+def _carry(tangent: Floats, slopes: Floats, dt: float, k: Floats) -> None:
+    """Carry the tangent (6, 7) over a Runge-Kutta step whose stages have the slopes (4, 3, 7); `k` (4, 3) is room to work."""
+    half = 0.5 * dt
+    for j in range(7):
+        beta = 1.0 if j == 6 else 0.0
+        p0, p1, p2 = tangent[0, j], tangent[1, j], tangent[2, j]
+        v0, v1, v2 = tangent[3, j], tangent[4, j], tangent[5, j]
+        for s in range(4):
+            # a stage's position and velocity: x + c dt v + (its share of the earlier k), v + c dt k
+            reach = 0.0 if s == 0 else (dt if s == 3 else half)
+            last, before = max(s - 1, 0), max(s - 2, 0)
+            lift = 0.0 if s < 2 else reach * half
+            f0, f1, f2 = v0 + reach * k[last, 0], v1 + reach * k[last, 1], v2 + reach * k[last, 2]
+            x0 = p0 + reach * v0 + lift * k[before, 0]
+            x1 = p1 + reach * v1 + lift * k[before, 1]
+            x2 = p2 + reach * v2 + lift * k[before, 2]
+            for i in range(3):
+                a = slopes[s, i]
+                k[s, i] = a[0] * x0 + a[1] * x1 + a[2] * x2 + a[3] * f0 + a[4] * f1 + a[5] * f2 + a[6] * beta
+        for i in range(3):
+            tangent[i, j] += dt * tangent[3 + i, j] + dt * dt / 6.0 * (k[0, i] + k[1, i] + k[2, i])
+            tangent[3 + i, j] += dt / 6.0 * (k[0, i] + 2.0 * k[1, i] + 2.0 * k[2, i] + k[3, i])
+
+
+@device
+def _thrust(t: float, motor: Floats) -> tuple[float, float]:
+    """Thrust (m/s2) and mass over burnt-out mass at a time since ignition; (0, 1) without a motor."""
+    if motor[0] <= 0.0:
+        return 0.0, 1.0
+    mass = 1.0 - (1.0 - motor[2]) * t / motor[0]
+    return motor[1] * (1.0 - motor[2]) / (motor[0] * mass), mass / motor[2]
+
+
+@device
+def _advance(
+    y: Floats, t: float, dt: float, motor: Floats, env: Floats, air: Floats, drag: Floats, slopes: Floats, out: Floats
+) -> None:
+    """One classical Runge-Kutta step into `out`; fills the stages' slopes (4, 3, 7) where given (empty: not wanted)."""
+    beta = math.exp(-y[6])
+    half, sixth = 0.5 * dt, dt / 6.0
+    e, n, u, ve, vn, vu = y[0], y[1], y[2], y[3], y[4], y[5]
+    xe, xn, xu, fe, fn, fu = e, n, u, ve, vn, vu
+    sum_e, sum_n, sum_u, end_e, end_n, end_u = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    for s in range(4):
+        push, mass = _thrust(t if s == 0 else (t + dt if s == 3 else t + half), motor)
+        ae, an, au = _accel(xe, xn, xu, fe, fn, fu, beta / mass, push, env, air, drag)
+        if slopes.shape[0] > 0:
+            _slopes(xe, xn, xu, fe, fn, fu, beta, env, air, drag, slopes[s])
+        weight = 1.0 if s == 0 or s == 3 else 2.0
+        end_e, end_n, end_u = end_e + weight * ae, end_n + weight * an, end_u + weight * au
+        if s == 3:
+            break
+        sum_e, sum_n, sum_u = sum_e + ae, sum_n + an, sum_u + au
+        # the next stage's place goes by this stage's velocity, its velocity by this stage's acceleration
+        reach = dt if s == 2 else half
+        xe, xn, xu = e + reach * fe, n + reach * fn, u + reach * fu
+        fe, fn, fu = ve + reach * ae, vn + reach * an, vu + reach * au
+    out[0] = e + dt * (ve + sixth * sum_e)
+    out[1] = n + dt * (vn + sixth * sum_n)
+    out[2] = u + dt * (vu + sixth * sum_u)
+    out[3] = ve + sixth * end_e
+    out[4] = vn + sixth * end_n
+    out[5] = vu + sixth * end_u
+    out[6] = y[6]
+
+
+@device
+def _step_s(y: Floats, env: Floats, air: Floats, drag: Floats) -> float:
+    """How far one step may reach from here."""
+    rho, sound, wind_e, wind_n, _, _, _, _ = _air_at(height_m(y[0], y[1], y[2], env[E_RADIUS]), air)
+    speed = math.sqrt((y[3] - wind_e) ** 2 + (y[4] - wind_n) ** 2 + y[5] ** 2)
+    shape, _ = _shape_at(speed / sound, drag)
+    longest = TRANSONIC_STEP_S if 0.8 * sound < speed < 1.3 * sound else LONGEST_STEP_S
+    drag_time = 2.0 * math.exp(y[6]) / (rho * max(speed, 1.0) * shape)
+    return max(min(longest, STEP_PER_DRAG_TIME * drag_time), SHORTEST_STEP_S)
+
+
+@kernel("void(float64[::1], float64, float64[::1], float64[:,::1], float64[::1], float64[::1])")
+def rk4_step(y: Floats, dt: float, env: Floats, air: Floats, drag: Floats, out: Floats) -> None:
+    """One classical Runge-Kutta step of `dt` seconds (either sign) from y (7) into `out` (7), without thrust."""
+    _advance(y, 0.0, dt, np.zeros(3), env, air, drag, np.empty((0, 3, 7)), out)
+
+
+@device
+def _fly(y0: Floats, motor: Floats, dt_s: float, n: int, env: Floats, air: Floats, drag: Floats) -> Floats:
+    out = np.empty((n + 1, 7))
+    out[0] = y0
+    y, after = y0.copy(), np.empty(7)
+    none, no_slopes = np.zeros(3), np.empty((0, 3, 7))
+    for i in range(n):
+        t, end = i * dt_s, (i + 1) * dt_s
+        # the step that holds burn-out is cut there: a thrust that stops within a step spoils its order
+        burnt = min(max(motor[0], t), end) if dt_s > 0.0 else t
+        parts = math.ceil((burnt - t) / THRUST_STEP_S - 1e-9)
+        for p in range(parts):
+            _advance(y, t + p * (burnt - t) / parts, (burnt - t) / parts, motor, env, air, drag, no_slopes, after)
+            y[:] = after
+        parts = math.ceil(abs(end - burnt) / _step_s(y, env, air, drag) - 1e-9)
+        for _ in range(parts):
+            _advance(y, 0.0, (end - burnt) / parts, none, env, air, drag, no_slopes, after)
+            y[:] = after
+        out[i + 1] = y
+    return out
+
+
+@kernel("float64[:,::1](float64[::1], float64, int64, float64[::1], float64[:,::1], float64[::1])")
+def fly(y0: Floats, dt_s: float, n: int, env: Floats, air: Floats, drag: Floats) -> Floats:
+    """States (n + 1, 7) at 0, dt_s, ... n dt_s, without thrust and without a ground; dt_s may be negative."""
+    return _fly(y0, np.zeros(3), dt_s, n, env, air, drag)
+
+
+@kernel("float64[:,::1](float64[::1], float64[::1], float64, int64, float64[::1], float64[:,::1], float64[::1])")
+def fly_boosted(y0: Floats, motor: Floats, dt_s: float, n: int, env: Floats, air: Floats, drag: Floats) -> Floats:
+    """As `fly`, from ignition, with the thrust of `motor` (3) along the velocity through the air; dt_s is positive.
+
+    ln_beta is that of the burnt-out body; while the motor burns the heavier body's is used.
+    The body must be moving through the air at ignition (a rocket that leaves its tube is).
+    """
+    return _fly(y0, motor, dt_s, n, env, air, drag)
+
+
+@kernel("void(float64[::1], float64, float64[::1], float64[:,::1], float64[::1], float64[:,::1], float64[::1])")
+def transition(y: Floats, dt_s: float, env: Floats, air: Floats, drag: Floats, jacobian: Floats, y_out: Floats) -> None:
+    """State `dt_s` later (or earlier) into `y_out` (7) and its derivative with respect to y into `jacobian` (7, 7).
+
+    Steps are at most 0.25 s. `y_out` may be `y` itself.
+    """
+    tangent, slopes, k = np.eye(6, 7), np.empty((4, 3, 7)), np.empty((4, 3))
+    none, now, after = np.zeros(3), y.copy(), np.empty(7)
+    steps = math.ceil(abs(dt_s) / LONGEST_TANGENT_STEP_S - 1e-9)
+    for _ in range(steps):
+        _advance(now, 0.0, dt_s / steps, none, env, air, drag, slopes, after)
+        _carry(tangent, slopes, dt_s / steps, k)
+        now[:] = after
+    y_out[:] = now
+    jacobian[:6] = tangent
+    jacobian[6, :6] = 0.0
+    jacobian[6, 6] = 1.0
+
+
+@device
+def _sink_mps(y: Floats, radius: float) -> float:
+    """How fast height falls."""
+    return -(y[0] * y[3] + y[1] * y[4] + (radius + y[2]) * y[5]) / math.sqrt(
+        y[0] ** 2 + y[1] ** 2 + (radius + y[2]) ** 2
+    )
+
+
+@device
+def _land(y0: Floats, direction: float, env: Floats, air: Floats, drag: Floats, tangent: Floats, y: Floats) -> float:
+    """Fly from y0 to the ground: the state there into y, the tangent (6, 7) along with it if not empty; returns the time."""
+    radius, ground = env[E_RADIUS], env[E_GROUND_UP]
+    none, after, k = np.zeros(3), np.empty(7), np.empty((4, 3))
+    slopes = np.empty((4 if tangent.shape[0] > 0 else 0, 3, 7))
+    y[:] = y0
+    t, rounds = 0.0, 0
+    landed = height_m(y[0], y[1], y[2], radius) <= ground and direction * _sink_mps(y, radius) > 0.0
+    while abs(t) < LONGEST_FLIGHT_S and rounds < GROUND_ROUNDS:
+        if landed:
+            # below the ground and sinking: back to where it crossed, by Newton's steps on height
+            over = height_m(y[0], y[1], y[2], radius) - ground
+            if abs(over) < GROUND_MISS_M:
+                return t
+            dt = over / _sink_mps(y, radius)
+            rounds += 1
+        else:
+            dt = direction * _step_s(y, env, air, drag)
+        if not abs(dt) < LONGEST_FLIGHT_S:
+            break
+        _advance(y, 0.0, dt, none, env, air, drag, slopes, after)
+        if tangent.shape[0] > 0:
+            _carry(tangent, slopes, dt, k)
+        y[:] = after
+        t += dt
+        if not y[3] ** 2 + y[4] ** 2 + y[5] ** 2 < FASTEST_MPS**2:
+            break
+        sunk = height_m(y[0], y[1], y[2], radius) <= ground and direction * _sink_mps(y, radius) > 0.0
+        landed = landed or sunk
+    return math.nan
+
+
+@kernel("float64[::1](float64[::1], float64, float64[::1], float64[:,::1], float64[::1])")
+def to_ground(y0: Floats, direction: float, env: Floats, air: Floats, drag: Floats) -> Floats:
+    """State at the ground (7) and the time there (s), as (8,): direction +1 to the impact, -1 back to the launch.
+
+    A state already under the ground and still going down is carried back to where it went through (time below zero).
+    All NaN where the ground is not reached within 300 s or below 3,000 m/s.
+    """
+    out = np.empty(8)
+    out[7] = _land(y0, direction, env, air, drag, np.empty((0, 7)), out[:7])
+    if math.isnan(out[7]):
+        out[:] = math.nan
+    return out
+
+
+@kernel("float64[:,::1](float64[::1], float64, float64[::1], float64[:,::1], float64[::1])")
+def ground_jacobian(y0: Floats, direction: float, env: Floats, air: Floats, drag: Floats) -> Floats:
+    """East, north (m) and time (s) at the ground, and their derivatives with respect to y0, as (3, 8).
+
+    Column 0 holds the values, equal to those of `to_ground`; columns 1 to 7 the derivatives. NaN as there.
+    """
+    y, tangent, out = np.empty(7), np.eye(6, 7), np.full((3, 8), math.nan)
+    t = _land(y0, direction, env, air, drag, tangent, y)
+    if math.isnan(t):
+        return out
+    radius = env[E_RADIUS]
+    away = math.sqrt(y[0] ** 2 + y[1] ** 2 + (radius + y[2]) ** 2)
+    sink = _sink_mps(y, radius)
+    out[0, 0], out[1, 0], out[2, 0] = y[0], y[1], t
+    for j in range(7):
+        # the ground is where height stops, so a change of height there is a change of time
+        lift = (y[0] * tangent[0, j] + y[1] * tangent[1, j] + (radius + y[2]) * tangent[2, j]) / away
+        later = lift / sink
+        out[0, 1 + j] = tangent[0, j] + y[3] * later
+        out[1, 1 + j] = tangent[1, j] + y[4] * later
+        out[2, 1 + j] = later
+    return out
+
+
+def ground_impact_of(path: Floats, dt_s: float, env: Floats) -> Floats:
+    """Where and when a path (n + 1, 7) of steps dt_s comes down: state (7) and time since its start, as (8,); NaN if it does not.
+
+    Within the step the path is the cubic through both ends' positions and velocities.
+    """
+    radius, ground = env[E_RADIUS], env[E_GROUND_UP]
+    flat2 = path[:, 0] ** 2 + path[:, 1] ** 2
+    over = path[:, 2] + flat2 / (np.sqrt(flat2 + (radius + path[:, 2]) ** 2) + radius + path[:, 2]) - ground
+    down = np.flatnonzero((over[1:] <= 0.0) & (over[:-1] > 0.0))
+    if not down.size:
+        return np.full(8, np.nan)
+    i = int(down[0])
+    low, high = 0.0, 1.0
+    for _ in range(50):
+        mid = 0.5 * (low + high)
+        place = _between(path[i], path[i + 1], dt_s, mid)
+        if height_m(place[0], place[1], place[2], radius) > ground:
+            low = mid
+        else:
+            high = mid
+    return np.append(_between(path[i], path[i + 1], dt_s, high), (i + high) * dt_s)
+
+
+def _between(a: Floats, b: Floats, dt_s: float, f: float) -> Floats:
+    """State at share f of the step from a to b: Hermite's cubic and its derivative."""
+    y = a.copy()
+    rise = b[:3] - a[:3]
+    va, vb = a[3:6] * dt_s, b[3:6] * dt_s
+    c2, c3 = 3.0 * rise - 2.0 * va - vb, va + vb - 2.0 * rise
+    y[:3] = a[:3] + f * (va + f * (c2 + f * c3))
+    y[3:6] = (va + f * (2.0 * c2 + 3.0 * f * c3)) / dt_s
+    return y

@@ -1,0 +1,69 @@
+"""Compiled functions: one decorator for what Python calls, one for the small parts that only compiled code calls.
+
+`kernel` takes explicit signatures, so that everything is compiled (or read from the cache) when its module is imported
+and nothing is ever compiled inside a step. No `fastmath`: the same input must give the same bits.
+"""
+
+import os
+import stat
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar, cast
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def kernel(*signatures: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Compile a function for the given numba signatures (text), at once, cached on disk where a folder allows it.
+
+    Arrays are C-contiguous and writable, of exactly the stated type; integers are taken where a float is expected.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        return cast(Callable[P, R], _compile(list(signatures), function))
+
+    return decorate
+
+
+def device(function: Callable[P, R]) -> Callable[P, R]:
+    """A part that kernels call; it has no signature of its own and becomes part of each kernel that uses it."""
+    return cast(Callable[P, R], _compile(None, function))
+
+
+def _compile(signatures: list[str] | None, function: Callable[..., Any]) -> object:
+    """Numba refuses a function for which no folder can hold the cache: then a private one is named, then none is used.
+
+    So a read-only tree whose user has no home, or a full disk, costs start-up time only.
+    """
+    import numba
+    from numba.core import config
+
+    def compiled(cached: bool) -> object:
+        return numba.njit(signatures, cache=cached, fastmath=False, error_model="numpy")(function)
+
+    try:
+        return compiled(cached=True)
+    except (RuntimeError, OSError):
+        folder = _private_folder()
+    if folder is not None and not config.CACHE_DIR:
+        config.CACHE_DIR = str(folder)
+        try:
+            return compiled(cached=True)
+        except (RuntimeError, OSError):
+            pass
+    return compiled(cached=False)
+
+
+def _private_folder() -> Path | None:
+    """A temporary folder that only this user can write: compiled code read from another's folder would run as ours."""
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    folder = Path(tempfile.gettempdir()) / f"opencram-kernels-{user}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError:
+        return None
+    private = not hasattr(os, "getuid") or (found.st_uid == user and not found.st_mode & 0o022)
+    return folder if private and stat.S_ISDIR(found.st_mode) and os.access(folder, os.W_OK) else None
