@@ -61,9 +61,9 @@ def air_table(
     """The air over a site: (301, 4), one row per 100 m of height above the site's origin.
 
     Columns: density (kg/m3), speed of sound (m/s), wind towards the east and towards the north (m/s).
-    `wind` holds (height above the origin, east, north) and `density` (height above the origin, kg/m3), heights rising;
-    between its rows wind is linear, and so is the logarithm of density's ratio to the standard atmosphere; outside them the
-    nearest row's wind and ratio hold.
+    `wind` holds (height above the origin, east, north) and `density` (height above the origin, kg/m3), heights rising.
+    Wind is linear between its rows, and so is the logarithm of density's ratio to the standard atmosphere; outside them
+    the nearest row's wind and ratio hold.
     """
     height = np.arange(AIR_ROWS) * AIR_STEP_M
     table = np.zeros((AIR_ROWS, 4))

@@ -1,11 +1,12 @@
-"""Flight of a point mass: drag that depends on Mach, wind, gravity that falls with height, over a curved, turning earth.
+"""Flight of a point mass: drag by Mach number, wind, gravity that falls with height, over a curved, turning earth.
 
-State y (7): pos_enu_m (3), vel_enu_mps (3) in the site origin's east-north-up, and ln_beta, the natural logarithm of the
-ballistic coefficient beta = m / (Cd0 A) in kg/m2, Cd0 being the subsonic drag coefficient.
+State y (7): pos_enu_m (3), vel_enu_mps (3) in the site origin's east-north-up, and ln_beta, the natural logarithm of
+the ballistic coefficient beta = m / (Cd0 A) in kg/m2, Cd0 being the subsonic drag coefficient.
 
 Acceleration: -rho |v_rel| s(M) / (2 beta) v_rel, with v_rel the velocity through the air and s(M) = Cd(M) / Cd0;
 gravity g (R / (R + h))^2 towards the centre of the sphere that touches the origin with its mean radius of curvature R;
--2 w x v of the turning frame. The centrifugal part is in the normal gravity g. McCoy, Modern Exterior Ballistics, chapter 8.
+-2 w x v of the turning frame. The centrifugal part is in the normal gravity g.
+McCoy, Modern Exterior Ballistics, 1999, chapter 8.
 
 Tables that kernels take, all float64 and C-contiguous:
   env (9)      from `environment`: the E_ columns below
@@ -13,8 +14,8 @@ Tables that kernels take, all float64 and C-contiguous:
   drag (201)   s(M) at Mach 0 to 5 in steps of MACH_STEP, see `drag_table`
 Outside a table its nearest row holds.
 
-Tangents: `transition` and `ground_jacobian` carry the derivatives of the very Runge-Kutta steps they take (the variational
-equations through the same four stages), so they agree with differences of the discrete flight to rounding.
+Tangents: `transition` and `ground_jacobian` carry the derivatives of the very Runge-Kutta steps they take (the
+variational equations through the same four stages), so they agree with differences of the discrete flight.
 """
 
 import math
@@ -61,7 +62,7 @@ class Motor(NamedTuple):
 
 
 def environment(origin: Origin, ground_up_m: float = 0.0) -> Floats:
-    """The constants of a place for the kernels, (9,); the ground is `ground_up_m` above the origin, on the curved earth."""
+    """The constants of a place for the kernels, (9,); the ground is a sphere `ground_up_m` above the origin."""
     env = np.zeros(ENV_SIZE)
     env[E_GRAVITY], env[E_RADIUS] = origin.gravity_mps2, origin.radius_m
     env[E_SPIN_E : E_SPIN_U + 1] = origin.spin_enu_radps
@@ -70,8 +71,9 @@ def environment(origin: Origin, ground_up_m: float = 0.0) -> Floats:
 
 
 def drag_table(machs: Sequence[float], cds: Sequence[float]) -> Floats:
-    """Drag shape s(M) = Cd(M) / Cd0 (201,) from rows of a drag curve; Cd0 is its first row, held below it as the last above."""
-    return np.interp(np.arange(MACH_ROWS) * MACH_STEP, machs, np.asarray(cds, np.float64)) / cds[0]
+    """Drag shape s(M) = Cd(M) / Cd0 (201,) from rows of a drag curve; Cd0 is its first; end rows hold beyond them."""
+    shape: Floats = np.interp(np.arange(MACH_ROWS) * MACH_STEP, machs, np.asarray(cds, np.float64)) / cds[0]
+    return shape
 
 
 @device
@@ -198,7 +200,7 @@ def _slopes(
 
 @device
 def _carry(tangent: Floats, slopes: Floats, dt: float, k: Floats) -> None:
-    """Carry the tangent (6, 7) over a Runge-Kutta step whose stages have the slopes (4, 3, 7); `k` (4, 3) is room to work."""
+    """Carry the tangent (6, 7) over a Runge-Kutta step by its stages' slopes (4, 3, 7); `k` (4, 3) is room to work."""
     half = 0.5 * dt
     for j in range(7):
         beta = 1.0 if j == 6 else 0.0
@@ -340,14 +342,14 @@ def transition(y: Floats, dt_s: float, env: Floats, air: Floats, drag: Floats, j
 @device
 def _sink_mps(y: Floats, radius: float) -> float:
     """How fast height falls."""
-    return -(y[0] * y[3] + y[1] * y[4] + (radius + y[2]) * y[5]) / math.sqrt(
-        y[0] ** 2 + y[1] ** 2 + (radius + y[2]) ** 2
-    )
+    e, n, away = y[0], y[1], radius + y[2]
+    sink: float = -(e * y[3] + n * y[4] + away * y[5]) / math.sqrt(e * e + n * n + away * away)
+    return sink
 
 
 @device
 def _land(y0: Floats, direction: float, env: Floats, air: Floats, drag: Floats, tangent: Floats, y: Floats) -> float:
-    """Fly from y0 to the ground: the state there into y, the tangent (6, 7) along with it if not empty; returns the time."""
+    """Fly to the ground: the state there into y, the tangent (6, 7) along with it if not empty; returns the time."""
     radius, ground = env[E_RADIUS], env[E_GROUND_UP]
     none, after, k = np.zeros(3), np.empty(7), np.empty((4, 3))
     slopes = np.empty((4 if tangent.shape[0] > 0 else 0, 3, 7))
@@ -417,7 +419,7 @@ def ground_jacobian(y0: Floats, direction: float, env: Floats, air: Floats, drag
 
 
 def ground_impact_of(path: Floats, dt_s: float, env: Floats) -> Floats:
-    """Where and when a path (n + 1, 7) of steps dt_s comes down: state (7) and time since its start, as (8,); NaN if it does not.
+    """State (7) and time since its start where a path (n + 1, 7) of steps dt_s comes down, as (8,); NaN if it does not.
 
     Within the step the path is the cubic through both ends' positions and velocities.
     """

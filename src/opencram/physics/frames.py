@@ -1,4 +1,4 @@
-"""Frames: WGS-84 geodetic, earth-centred earth-fixed (ECEF), the east-north-up of an origin, and a radar's spherical one.
+"""Frames: WGS-84 geodetic, earth-centred earth-fixed (ECEF), east-north-up of an origin, and a radar's spherical one.
 
 Angles are radians, azimuth clockwise from true north, heights above the ellipsoid. Vectors are (..., 3) arrays.
 Formulas: NIMA TR8350.2 (WGS-84), Bowring 1976 (ECEF to geodetic).
@@ -57,7 +57,7 @@ class Origin:
 
     @cached_property
     def gravity_mps2(self) -> float:
-        """Normal gravity (attraction and centrifugal) at the origin: Somigliana, and its series in height, TR8350.2 4-3."""
+        """Normal gravity (attraction and centrifugal) at the origin: Somigliana and its series in height, TR8350.2."""
         sin2 = np.sin(self.lat_rad) ** 2
         surface = EQUATOR_GRAVITY_MPS2 * (1.0 + SOMIGLIANA_K * sin2) / np.sqrt(1.0 - ECCENTRICITY2 * sin2)
         h = self.height_m / SEMI_MAJOR_M
@@ -79,7 +79,7 @@ def geodetic_to_ecef(lat_rad: ArrayLike, lon_rad: ArrayLike, height_m: ArrayLike
 
 
 def ecef_to_geodetic(pos_ecef_m: ArrayLike) -> tuple[Floats, Floats, Floats]:
-    """ECEF (..., 3) to latitude, longitude (rad) and height (m); good to 1e-8 m from 10 km below ground to 1,000 km above."""
+    """ECEF (..., 3) to latitude, longitude (rad) and height (m), to 1e-8 m from 10 km below ground to 1,000 above."""
     pos = np.asarray(pos_ecef_m, np.float64)
     x, y, z = pos[..., 0], pos[..., 1], pos[..., 2]
     ring = np.hypot(x, y)
@@ -128,7 +128,7 @@ def spherical_to_enu(range_m: ArrayLike, az_rad: ArrayLike, el_rad: ArrayLike) -
 
 
 def sensor_rotation(sensor: Origin, site: Origin) -> tuple[Floats, Floats]:
-    """(3, 3) matrix that takes a vector of the site's frame into the sensor's, and the sensor's position (3,) in the site's.
+    """(3, 3) matrix that turns a site's vector into the sensor's frame, and the sensor's position (3,) in the site's.
 
     A point seen by the sensor is `matrix @ (pos_enu_m - sensor_enu_m)` in the sensor's own east-north-up.
     """

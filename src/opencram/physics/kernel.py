@@ -8,7 +8,9 @@ import os
 import stat
 import tempfile
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any, ParamSpec, TypeVar, cast
 
 P = ParamSpec("P")
@@ -32,6 +34,13 @@ def device(function: Callable[P, R]) -> Callable[P, R]:
     return cast(Callable[P, R], _compile(None, function))
 
 
+def warmup() -> None:
+    """Compile every kernel of the core, or read it from the cache: all are compiled when their modules are imported."""
+    for package in ("opencram.physics", "opencram.tracking"):
+        for module in iter_modules(import_module(package).__path__, package + "."):
+            import_module(module.name)
+
+
 def _compile(signatures: list[str] | None, function: Callable[..., Any]) -> object:
     """Numba refuses a function for which no folder can hold the cache: then a private one is named, then none is used.
 
@@ -47,8 +56,8 @@ def _compile(signatures: list[str] | None, function: Callable[..., Any]) -> obje
         return compiled(cached=True)
     except (RuntimeError, OSError):
         folder = _private_folder()
-    if folder is not None and not config.CACHE_DIR:
-        config.CACHE_DIR = str(folder)
+    if folder is not None and not vars(config)["CACHE_DIR"]:
+        vars(config)["CACHE_DIR"] = str(folder)
         try:
             return compiled(cached=True)
         except (RuntimeError, OSError):
