@@ -14,7 +14,6 @@ from opencram import __version__
 from opencram.errors import InputError, RunError
 
 app = typer.Typer(
-    help="Radar plots in; tracks, impact points and zone warnings out. The defence is simulated, always.",
     epilog="Begin with: opencram run baghdad-2020-11-17",
     no_args_is_help=True,
     add_completion=False,
@@ -41,7 +40,7 @@ def opencram(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
     ] = False,
 ) -> None:
-    pass
+    """Radar plots in; tracks, impact points and zone warnings out. The defence is simulated, always."""
 
 
 @app.command(epilog="Example: opencram run baghdad-2020-11-17 --seed 3 --out runs/third")
@@ -218,9 +217,7 @@ def _faults_as_status() -> Iterator[None]:
     try:
         yield
     except typer.TyperException as error:
-        context = getattr(error, "ctx", None)
-        command = context.command_path if context else "opencram"
-        _fail(f"{error.format_message()} (see {command} --help)", 2)
+        _fail_usage(error)
     except InputError as error:
         _fail(str(error), 2)
     except RunError as error:
@@ -228,6 +225,14 @@ def _faults_as_status() -> Iterator[None]:
     except BrokenPipeError:  # the reader of our output has gone, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+
+
+def _fail_usage(error: typer.TyperException) -> None:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "opencram"
+    if sentence := error.format_message():
+        _fail(f"{sentence.rstrip('.')} (see {command} --help)", 2)
+    sys.exit(2)  # no command was given: the help has been shown
 
 
 def _fail(sentence: str, status: int) -> None:

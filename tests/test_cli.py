@@ -1,0 +1,89 @@
+"""The command line keeps its contract: what is listed works, what is wrong is said in one sentence, and how it ends."""
+
+import re
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMMANDS = ("run", "replay", "report", "study", "new-site", "check", "list", "warmup")
+
+
+def opencram(*args: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "opencram", *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, stdin=subprocess.DEVNULL, check=False)
+
+
+def refused(*args: object, cwd: Path | None = None) -> str:
+    """The one sentence that a command refused with; fails if it was not refused as the contract says."""
+    done = opencram(*args, cwd=cwd)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    sentence = done.stderr.rstrip("\n")
+    assert sentence
+    assert "\n" not in sentence
+    return sentence
+
+
+def test_help_lists_every_command_with_what_it_does() -> None:
+    done = opencram("--help")
+    assert done.returncode == 0
+    listed = re.findall(r"^│ ([a-z-]+)  +[A-Z]", done.stdout, re.MULTILINE)
+    assert tuple(listed) == COMMANDS
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command_teaches_by_an_example(command: str) -> None:
+    done = opencram(command, "--help")
+    assert done.returncode == 0
+    assert f"Example: opencram {command}" in done.stdout
+
+
+def test_help_loads_nothing_heavy_and_is_quick() -> None:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "opencram", "--help"], capture_output=True, text=True, check=True
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    loaded = {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in done.stderr.splitlines()}
+    assert "typer" in loaded
+    assert loaded.isdisjoint({"numpy", "scipy", "numba", "pydantic", "msgspec", "pyarrow", "matplotlib", "shapely"})
+    assert (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime) < 0.3
+
+
+def test_version_is_the_package_s() -> None:
+    from opencram import __version__
+
+    assert opencram("--version").stdout == f"opencram {__version__}\n"
+
+
+def test_no_command_shows_the_help() -> None:
+    done = opencram()
+    assert done.returncode == 2
+    assert "Usage" in done.stdout
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["fly"], "No such command 'fly'"),
+        (["lst"], "Did you mean 'list'"),
+        (["run"], "Missing argument 'SCENARIO'"),
+        (["run", "x", "--sed", "1"], "--seed"),
+        (["run", "x", "--seed", "many"], "--seed"),
+        (["run", "x", "--seed", "-1"], "--seed"),
+        (["run", "x", "--lang", "de"], "--lang"),
+        (["list", "rockets"], "rockets"),
+        (["study", "x.yaml"], "--out"),
+        (["study", "x.yaml", "--out", "y", "--workers", "0"], "--workers"),
+        (["new-site", "camp", "--lat", "91", "--lon", "0"], "--lat"),
+        (["new-site", "camp", "--lat", "north", "--lon", "0"], "--lat"),
+        (["check"], "FILE"),
+    ],
+)
+def test_a_wrong_command_line_is_one_sentence(args: list[str], said: str) -> None:
+    assert said in refused(*args)
