@@ -1,0 +1,169 @@
+"""A site laid out in its own east-north-up frame, once, in the arrays that the stages and kernels use."""
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+from shapely.geometry import MultiPolygon, Polygon
+from shapely.ops import transform
+
+from opencram.physics.air import air_table
+from opencram.physics.flight import environment
+from opencram.physics.frames import Origin, enu_to_geodetic, geodetic_to_enu, sensor_rotation
+from opencram.site import Position, Sensor, Site, Zone
+from opencram.tables import FloatArray, IntArray
+
+DEFAULT_P_DETECT = 0.9
+DEFAULT_FALSE_PLOTS = 5.0
+RANGE_RATE_SPAN_MPS = 1_600.0
+"""False plots' range rates are taken as uniform over this span, from 800 m/s closing to 800 m/s receding."""
+BUFFER_QUADRANT_SEGMENTS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """The site in metres and radians; rows follow the order of the site's own lists."""
+
+    origin: Origin
+    env: FloatArray
+    air: FloatArray
+    sensor_index: dict[str, int]
+    sensor_enu_m: FloatArray
+    sensor_rot: FloatArray
+    sensor_sigma: FloatArray
+    """(s, 4): range m, azimuth rad, elevation rad, range rate m/s; NaN where it is not measured."""
+    update_ns: IntArray
+    coverage: FloatArray
+    """(s, 6): range from, to (m); azimuth from, width (rad); elevation from, to (rad)."""
+    p_detect: FloatArray
+    false_plots: FloatArray
+    zone_index: dict[str, int]
+    zone_shapes: tuple[MultiPolygon, ...]
+    asset_enu_m: FloatArray
+    effector_enu_m: FloatArray
+    _rings: dict[tuple[int, float], tuple[FloatArray, IntArray]] = field(default_factory=dict)
+
+    def zone_rings(self, zone: int, hazard_m: float) -> tuple[FloatArray, IntArray]:
+        """The zone enlarged by the hazard radius: vertices (k, 2) of all rings, and where each ring starts (rings + 1,).
+
+        Exteriors turn anticlockwise, holes clockwise; no ring repeats its first vertex.
+        """
+        key = (zone, hazard_m)
+        if key not in self._rings:
+            self._rings[key] = _rings_of(self.zone_shapes[zone].buffer(hazard_m, BUFFER_QUADRANT_SEGMENTS))
+        return self._rings[key]
+
+    def zone_at(self, east_m: float, north_m: float) -> int:
+        """Index of the smallest zone that holds the point, -1 if none does."""
+        from shapely.geometry import Point
+
+        point = Point(east_m, north_m)
+        inside = [z for z, shape in enumerate(self.zone_shapes) if shape.covers(point)]
+        return min(inside, key=lambda z: (self.zone_shapes[z].area, z)) if inside else -1
+
+    def latlon_deg(self, enu_m: FloatArray) -> FloatArray:
+        """Latitude and longitude in degrees (..., 2) of ground points (..., 2), at the origin's height."""
+        flat = np.asarray(enu_m, np.float64)
+        up = -(flat**2).sum(axis=-1, keepdims=True) / (2.0 * self.origin.radius_m)
+        lat, lon, _ = enu_to_geodetic(np.concatenate([flat, up], axis=-1), self.origin)
+        return np.degrees(np.stack([lat, lon], axis=-1))
+
+    def covered(self, sensor: int, pos_enu_m: FloatArray) -> FloatArray:
+        """Which of the points (n, 3) are inside a sensor's stated coverage, as a mask (n,)."""
+        local = (pos_enu_m - self.sensor_enu_m[sensor]) @ self.sensor_rot[sensor].T
+        flat = np.hypot(local[:, 0], local[:, 1])
+        range_m, el = np.hypot(flat, local[:, 2]), np.arctan2(local[:, 2], flat)
+        near, far, az_from, az_width, low, high = self.coverage[sensor]
+        turned = np.mod(np.arctan2(local[:, 0], local[:, 1]) - az_from, 2.0 * np.pi)
+        seen: FloatArray = (range_m >= near) & (range_m <= far) & (turned <= az_width) & (el >= low) & (el <= high)
+        return seen
+
+    def ln_false_density(self, sensor: int) -> float:
+        """Logarithm of the density of a sensor's false plots, per m and rad (and rad of elevation, where measured)."""
+        near, far, _, az_width, low, high = self.coverage[sensor]
+        volume = (far - near) * az_width
+        if not np.isnan(self.sensor_sigma[sensor, 2]):
+            volume *= high - low
+        return float(np.log(self.false_plots[sensor] / volume))
+
+
+@lru_cache(maxsize=16)
+def layout_of(site: Site) -> Layout:
+    """The layout of a site; the same object for the same site."""
+    origin = origin_of(site.origin)
+    poses = [sensor_rotation(origin_of(s.position), origin) for s in site.sensors]
+    return Layout(
+        origin=origin,
+        env=environment(origin),
+        air=air_table(origin.height_m),
+        sensor_index={s.id: i for i, s in enumerate(site.sensors)},
+        sensor_enu_m=_rows([at for _, at in poses], 3),
+        sensor_rot=np.array([rot for rot, _ in poses]).reshape(-1, 3, 3),
+        sensor_sigma=_rows([_sigmas(s) for s in site.sensors], 4),
+        update_ns=np.array([round(s.update_s * 1e9) for s in site.sensors], np.int64),
+        coverage=_rows([_coverage(s) for s in site.sensors], 6),
+        p_detect=np.array([DEFAULT_P_DETECT if s.detection is None else s.detection for s in site.sensors]),
+        false_plots=np.array(
+            [DEFAULT_FALSE_PLOTS if s.false_plots_per_scan is None else s.false_plots_per_scan for s in site.sensors]
+        ),
+        zone_index={z.id: i for i, z in enumerate(site.zones)},
+        zone_shapes=tuple(_zone_shape(z, origin) for z in site.zones),
+        asset_enu_m=_rows([_enu(a.position, origin) for a in site.assets], 3),
+        effector_enu_m=_rows([_enu(e.position, origin) for e in site.effectors], 3),
+    )
+
+
+def origin_of(position: Position) -> Origin:
+    """The frame that stands at a position given in degrees."""
+    return Origin(float(np.radians(position.lat)), float(np.radians(position.lon)), position.height_m)
+
+
+def _enu(position: Position, origin: Origin) -> FloatArray:
+    return geodetic_to_enu(np.radians(position.lat), np.radians(position.lon), position.height_m, origin)
+
+
+def _rows(rows: list[FloatArray], width: int) -> FloatArray:
+    return np.array(rows, np.float64).reshape(len(rows), width)
+
+
+def _sigmas(sensor: Sensor) -> FloatArray:
+    elevation, rate = sensor.elevation_sigma_mrad, sensor.range_rate_sigma_mps
+    return np.array(
+        [
+            sensor.range_sigma_m,
+            sensor.azimuth_sigma_mrad * 1e-3,
+            np.nan if elevation is None else elevation * 1e-3,
+            np.nan if rate is None else rate,
+        ]
+    )
+
+
+def _coverage(sensor: Sensor) -> FloatArray:
+    c = sensor.coverage
+    width = (c.azimuth_to_deg - c.azimuth_from_deg) % 360.0 or 360.0
+    low, high = np.radians([c.min_elevation_deg, c.max_elevation_deg])
+    return np.array([c.min_range_m, c.max_range_m, np.radians(c.azimuth_from_deg), np.radians(width), low, high])
+
+
+def _zone_shape(zone: Zone, origin: Origin) -> MultiPolygon:
+    """The zone's polygons in metres; the earth's curvature bends none of them by more than its survey error."""
+
+    def flat(lon: FloatArray, lat: FloatArray) -> tuple[FloatArray, FloatArray]:
+        enu = geodetic_to_enu(np.radians(lat), np.radians(lon), origin.height_m, origin)
+        return enu[..., 0], enu[..., 1]
+
+    degrees = MultiPolygon([Polygon(rings[0], rings[1:]) for rings in zone.rings])
+    metres: MultiPolygon = transform(flat, degrees)
+    return metres
+
+
+def _rings_of(shape: Polygon | MultiPolygon) -> tuple[FloatArray, IntArray]:
+    from shapely.geometry.polygon import orient
+
+    parts = shape.geoms if isinstance(shape, MultiPolygon) else [shape]
+    rings = []
+    for part in parts:
+        turned = orient(part, 1.0)
+        rings += [np.array(r.coords)[:-1, :2] for r in (turned.exterior, *turned.interiors)]
+    starts = np.cumsum([0, *(len(r) for r in rings)])
+    return np.ascontiguousarray(np.concatenate(rings)), starts.astype(np.int64)

@@ -1,0 +1,223 @@
+"""Plots to tracks, one scan of one sensor at a time: predict, gate, assign, update, give birth; and let go what ended."""
+
+import math
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+
+from opencram.physics.frames import spherical_to_enu
+from opencram.physics.layout import RANGE_RATE_SPAN_MPS, Layout, layout_of
+from opencram.physics.threats import catalogue
+from opencram.site import Site
+from opencram.tables import (
+    BALLISTIC,
+    CONFIRMED,
+    OTHER,
+    TENTATIVE,
+    UNKNOWN,
+    Effect,
+    FloatArray,
+    IntArray,
+    Plots,
+    Tracks,
+)
+from opencram.tracking import lifecycle
+from opencram.tracking.association import assign
+from opencram.tracking.filters import MODELS, STATES, advance_track, score_scan, start_track
+from opencram.tracking.lifecycle import Bank
+
+GENERIC_SHAPE = "shell-155"
+"""Whose drag curve the filter flies before the class is known; the ballistic coefficient takes up the difference."""
+CALL_BALLISTIC, CALL_OTHER = 0.9, 0.5
+"""A track is called ballistic above the first probability and other again below the second."""
+BREAKUP_LASTS_NS = 3_000_000_000
+BREAKUP_RADIUS_M, BREAKUP_SPEED_MPS = 60.0, 350.0
+"""Tracks born this near a break-up, growing with time, are its debris: fragments fly on with about the object's speed."""
+
+
+@dataclass
+class Breakup:
+    """Where and when an object was broken up by the simulated defence."""
+
+    time_ns: int
+    pos_enu_m: FloatArray
+
+
+@dataclass
+class TracksState:
+    """What tracking keeps between scans."""
+
+    bank: Bank = field(default_factory=Bank)
+    next_track: int = 1
+    breakups: list[Breakup] = field(default_factory=list)
+    refused_births: int = 0
+    max_tracks: int = lifecycle.MAX_TRACKS
+
+
+@lru_cache(maxsize=1)
+def generic_drag() -> FloatArray:
+    """The drag curve of the filter, (201,)."""
+    return np.array(catalogue()[GENERIC_SHAPE].drag)
+
+
+def plots_to_tracks(state: TracksState, scan: Plots, site: Site) -> Tracks:
+    """Use one scan; returns a row per track that it updated or began."""
+    if len(scan) == 0:
+        return Tracks.empty()
+    layout, bank = layout_of(site), state.bank
+    sensor = int(scan.sensor[0])
+    z = np.column_stack([scan.range_m, scan.az_rad, scan.el_rad, scan.range_rate_mps])
+    gain = _score(bank, scan, z, sensor, layout)
+    chosen = _choose(bank, gain)
+    rows = np.flatnonzero(chosen >= 0)
+    for row in rows:
+        _use(bank, int(row), z[chosen[row]], int(scan.time_ns[chosen[row]]), sensor, layout)
+    lifecycle.hit(bank, rows, gain[rows, chosen[rows]])
+    _call_models(bank, rows)
+    free = np.setdiff1d(np.arange(len(scan)), chosen[rows])
+    born = _give_birth(state, scan, z, free, sensor, layout)
+    rows = np.concatenate([rows, np.arange(len(bank) - len(born), len(bank))])
+    return _report(bank, rows, np.concatenate([chosen[rows[: len(rows) - len(born)]], born]))
+
+
+def let_go(state: TracksState, now_ns: int, site: Site) -> None:
+    """Drop the tracks that ended or never were, by time alone: a silent radar's tracks end as well."""
+    bank = state.bank
+    if not len(bank):
+        return
+    layout = layout_of(site)
+    silent_s = ((now_ns - bank.time_ns) * 1e-9)[:, None]
+    ahead = bank.mean[:, OTHER, :3] + bank.mean[:, OTHER, 3:6] * silent_s
+    look_s, ln_miss = np.full(len(bank), np.inf), np.full(len(bank), -1.0)
+    for s in range(len(layout.update_ns)):
+        update_s = layout.update_ns[s] * 1e-9
+        better = layout.covered(s, ahead) & (update_s < look_s)
+        look_s[better] = update_s
+        ln_miss[better] = math.log(max(1.0 - layout.p_detect[s], 1e-3))
+    bank.keep(~lifecycle.given_up(bank, now_ns, look_s, ln_miss))
+
+
+def note_breakups(state: TracksState, effects: list[Effect], now_ns: int) -> None:
+    """Remember where the simulated defence broke something up: what is seen coming from there is debris."""
+    state.breakups = [b for b in state.breakups if now_ns - b.time_ns <= BREAKUP_LASTS_NS]
+    for effect in effects:
+        if effect.outcome == "kill":
+            state.breakups.append(Breakup(effect.time_ns, np.array([effect.east_m, effect.north_m, effect.up_m])))
+            state.bank.debris |= state.bank.track == effect.track
+
+
+def _score(bank: Bank, scan: Plots, z: FloatArray, sensor: int, layout: Layout) -> FloatArray:
+    """Log of the likelihood ratio 'this track's' to 'false' of each pair (n, m), minus infinity outside the gate."""
+    score = score_scan(
+        bank.mean, bank.cov, bank.mode, bank.time_ns, np.ascontiguousarray(scan.time_ns), z,
+        layout.sensor_sigma[sensor], layout.sensor_enu_m[sensor], layout.sensor_rot[sensor],
+        layout.env, layout.air, generic_drag(),
+    )  # fmt: skip
+    ln_false = layout.ln_false_density(sensor)
+    rated = ~np.isnan(z[:, 3]) & ~np.isnan(layout.sensor_sigma[sensor, 3])
+    ln_density = ln_false - np.where(rated, math.log(RANGE_RATE_SPAN_MPS), 0.0)
+    gain: FloatArray = score + math.log(layout.p_detect[sensor]) - ln_density
+    return gain
+
+
+def _choose(bank: Bank, gain: FloatArray) -> IntArray:
+    """The plot of each track: the confirmed choose first, then tracks with a past, then single plots."""
+    chosen = np.full(len(bank), -1, np.int64)
+    confirmed = bank.status == CONFIRMED
+    young = ~confirmed & (bank.n_plots == 1)
+    free = np.ones(gain.shape[1], np.bool_)
+    for group in (confirmed, ~confirmed & ~young, young):
+        rows, plots = np.flatnonzero(group), np.flatnonzero(free)
+        if len(rows) and len(plots):
+            picked = assign(np.ascontiguousarray(gain[np.ix_(rows, plots)]))
+            chosen[rows] = np.where(picked >= 0, plots[picked], -1)
+            free[chosen[rows[picked >= 0]]] = False
+    return chosen
+
+
+def _use(bank: Bank, row: int, z: FloatArray, plot_ns: int, sensor: int, layout: Layout) -> None:
+    dt_s = (plot_ns - int(bank.time_ns[row])) * 1e-9
+    advance_track(
+        bank.mean[row], bank.cov[row], bank.mode[row], dt_s, z,
+        layout.sensor_sigma[sensor], layout.sensor_enu_m[sensor], layout.sensor_rot[sensor],
+        layout.env, layout.air, generic_drag(),
+    )  # fmt: skip
+    bank.time_ns[row] = max(int(bank.time_ns[row]), plot_ns)
+
+
+def _call_models(bank: Bank, rows: IntArray) -> None:
+    p = bank.mode[rows, BALLISTIC]
+    stays = np.where(bank.model[rows] == BALLISTIC, p >= CALL_OTHER, p > CALL_BALLISTIC)
+    bank.model[rows] = np.where(stays, BALLISTIC, OTHER)
+
+
+def _give_birth(
+    state: TracksState, scan: Plots, z: FloatArray, free: IntArray, sensor: int, layout: Layout
+) -> IntArray:
+    """A tentative track from each plot that no track took and that has an elevation; returns those plots' rows."""
+    able = free[~np.isnan(z[free, 2])]
+    room = state.max_tracks - len(state.bank)
+    state.refused_births += max(len(able) - room, 0)
+    able = able[: max(room, 0)]
+    n = len(able)
+    place, rot = layout.sensor_enu_m[sensor], layout.sensor_rot[sensor]
+    mean, cov = np.empty((n, MODELS, STATES)), np.empty((n, MODELS, STATES, STATES))
+    for i, plot in enumerate(able):
+        start_track(z[plot], layout.sensor_sigma[sensor], place, rot, lifecycle.PRIOR, mean[i], cov[i])
+    score = np.full(n, lifecycle.BIRTH_SCORE)
+    time_ns = scan.time_ns[able]
+    at = spherical_to_enu(z[able, 0], z[able, 1], z[able, 2]) @ rot + place
+    state.bank.append(
+        Bank(
+            track=state.next_track + np.arange(n, dtype=np.int64),
+            born_ns=time_ns.copy(),
+            time_ns=time_ns.copy(),
+            n_plots=np.ones(n, np.int64),
+            status=np.full(n, TENTATIVE, np.int64),
+            model=np.full(n, OTHER, np.int64),
+            mean=mean,
+            cov=cov,
+            mode=np.full((n, MODELS), 1.0 / MODELS),
+            score=score,
+            best=score.copy(),
+            debris=_from_breakup(state.breakups, time_ns, at),
+        )
+    )
+    state.next_track += n
+    return able
+
+
+def _from_breakup(breakups: list[Breakup], time_ns: IntArray, pos_enu_m: FloatArray) -> np.ndarray:
+    """Which plots (n,) at places (n, 3) may come from a break-up."""
+    debris = np.zeros(len(time_ns), np.bool_)
+    for b in breakups:
+        age_ns = time_ns - b.time_ns
+        reach_m = BREAKUP_RADIUS_M + BREAKUP_SPEED_MPS * age_ns * 1e-9
+        near = np.linalg.norm(pos_enu_m - b.pos_enu_m, axis=1) <= reach_m
+        debris |= near & (age_ns >= 0) & (age_ns <= BREAKUP_LASTS_NS)
+    return debris
+
+
+def _report(bank: Bank, rows: IntArray, plots: IntArray) -> Tracks:
+    """The rows of the tracks table for these tracks: the model that the track is called by gives mean and covariance."""
+    mode, mean, cov = bank.mode[rows], bank.mean[rows], bank.cov[rows]
+    ballistic = bank.model[rows] == BALLISTIC
+    mixed = np.einsum("im,ima->ia", mode, mean)
+    apart = mean - mixed[:, None]
+    mixed_cov = np.einsum("im,imab->iab", mode, cov + apart[..., :, None] * apart[..., None, :])
+    return Tracks(
+        time_ns=bank.time_ns[rows],
+        track=bank.track[rows],
+        status=bank.status[rows],
+        model=bank.model[rows],
+        n_plots=bank.n_plots[rows],
+        existence=1.0 / (1.0 + np.exp(-bank.score[rows])),
+        p_ballistic=mode[:, BALLISTIC].copy(),
+        cls=np.full(len(rows), UNKNOWN, np.int64),
+        mean=np.where(ballistic[:, None], mean[:, BALLISTIC], mixed),
+        cov=np.where(ballistic[:, None, None], cov[:, BALLISTIC], mixed_cov),
+        born_ns=bank.born_ns[rows],
+        plot=plots.astype(np.int64),
+        debris=bank.debris[rows],
+    )

@@ -1,0 +1,96 @@
+"""When a track is born, believed and given up: a sequential likelihood-ratio test per track.
+
+`score` is the logarithm of the odds that there is an object: it starts low at one plot, gains ln(P(detect) L / density of
+false plots) with each plot used (Sittler 1964, Blackman and Popoli 1999 section 6.2) and loses ln(1 - P(detect)) with
+each look that should have seen the object and did not.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from opencram.tables import CONFIRMED, TENTATIVE, BoolArray, FloatArray, IntArray
+from opencram.tracking.filters import MODELS, STATES
+
+MAX_TRACKS = 2_000
+"""More tracks than this are not begun: the oldest stay, the newest plots wait for a place and are counted."""
+
+BIRTH_SCORE = -10.0
+"""A single plot is an object with odds of e-10: some 200,000 false plots an hour, less than ten objects."""
+CONFIRM_SCORE = 12.0
+"""Wald's bound on a false track's ever reaching it is e-22 per birth: 5e-5 false tracks in an hour of 200,000 births."""
+CONFIRM_PLOTS = 4
+"""Three plots always fit some parabola; the fourth is the first that tests it."""
+HIGHEST_SCORE = 25.0
+"""More evidence than this is not saved up, so that a track that ended is given up about a second later."""
+TENTATIVE_DROP = 7.0
+CONFIRMED_DROP = 22.0
+"""How far the score may fall below its highest before the track is given up: 3 or 10 looks missed in a row at 0.9."""
+LONGEST_COAST_S = 3.0
+COAST_LOOKS = 4.0
+"""Without plots a track lives for 3 s or four looks of the radar that sees it most often, whichever is longer."""
+
+VELOCITY_SIGMA_MPS = 350.0
+LN_BETA_MEAN, LN_BETA_SIGMA = math.log(9_000.0), 0.8
+"""Before anything is known: any velocity of an artillery rocket, any ballistic coefficient from 60 mm mortar to 240 mm rocket."""
+PRIOR = np.array([VELOCITY_SIGMA_MPS, LN_BETA_MEAN, LN_BETA_SIGMA])
+
+
+def _floats(*tail: int) -> FloatArray:
+    return np.empty((0, *tail))
+
+
+def _ints() -> IntArray:
+    return np.empty(0, np.int64)
+
+
+@dataclass
+class Bank:
+    """All live tracks, one row each, in order of birth."""
+
+    track: IntArray = field(default_factory=_ints)
+    born_ns: IntArray = field(default_factory=_ints)
+    time_ns: IntArray = field(default_factory=_ints)
+    n_plots: IntArray = field(default_factory=_ints)
+    status: IntArray = field(default_factory=_ints)
+    model: IntArray = field(default_factory=_ints)
+    mean: FloatArray = field(default_factory=lambda: _floats(MODELS, STATES))
+    cov: FloatArray = field(default_factory=lambda: _floats(MODELS, STATES, STATES))
+    mode: FloatArray = field(default_factory=lambda: _floats(MODELS))
+    score: FloatArray = field(default_factory=_floats)
+    best: FloatArray = field(default_factory=_floats)
+    debris: BoolArray = field(default_factory=lambda: np.empty(0, np.bool_))
+
+    def __len__(self) -> int:
+        return len(self.track)
+
+    def keep(self, rows: BoolArray) -> None:
+        """Forget all tracks but these."""
+        for name in self.__dataclass_fields__:
+            setattr(self, name, getattr(self, name)[rows])
+
+    def append(self, other: "Bank") -> None:
+        """Add the rows of another bank behind these."""
+        for name in self.__dataclass_fields__:
+            setattr(self, name, np.concatenate([getattr(self, name), getattr(other, name)]))
+
+
+def hit(bank: Bank, rows: IntArray, gain: FloatArray) -> None:
+    """Tracks that used a plot: their score grows, and enough of it makes a tentative track confirmed."""
+    bank.score[rows] = np.minimum(bank.score[rows] + gain, HIGHEST_SCORE)
+    bank.best[rows] = np.maximum(bank.best[rows], bank.score[rows])
+    bank.n_plots[rows] += 1
+    believed = (bank.score[rows] >= CONFIRM_SCORE) & (bank.n_plots[rows] >= CONFIRM_PLOTS)
+    bank.status[rows[believed]] = CONFIRMED
+
+
+def given_up(bank: Bank, now_ns: int, look_s: FloatArray, ln_miss: FloatArray) -> BoolArray:
+    """Which tracks to drop at `now_ns`: look_s (n,) is how often each is looked at (inf: by no radar), ln_miss (n,) < 0."""
+    silent_s = (now_ns - bank.time_ns) * 1e-9
+    missed = np.floor(np.maximum(silent_s, 0.0) / look_s)
+    allowed = np.where(bank.status == TENTATIVE, TENTATIVE_DROP, CONFIRMED_DROP)
+    worn = bank.best - bank.score - missed * ln_miss > allowed
+    coast_s = np.maximum(LONGEST_COAST_S, COAST_LOOKS * np.where(np.isfinite(look_s), look_s, 0.0))
+    dropped: BoolArray = worn | (silent_s > coast_s)
+    return dropped
