@@ -70,7 +70,7 @@ class Layout:
 
     def covered(self, sensor: int, pos_enu_m: FloatArray) -> FloatArray:
         """Which of the points (n, 3) are inside a sensor's stated coverage, as a mask (n,)."""
-        local = (pos_enu_m - self.sensor_enu_m[sensor]) @ self.sensor_rot[sensor].T
+        local = turned(pos_enu_m - self.sensor_enu_m[sensor], self.sensor_rot[sensor])
         flat = np.hypot(local[:, 0], local[:, 1])
         range_m, el = np.hypot(flat, local[:, 2]), np.arctan2(local[:, 2], flat)
         near, far, az_from, az_width, low, high = self.coverage[sensor]
@@ -85,6 +85,13 @@ class Layout:
         if not np.isnan(self.sensor_sigma[sensor, 2]):
             volume *= high - low
         return float(np.log(self.false_plots[sensor] / volume))
+
+
+def turned(vectors: FloatArray, rot: FloatArray) -> FloatArray:
+    """`rot` (3, 3) times each of the vectors (n, 3); written out, so that a row's bits do not depend on the others."""
+    x, y, z = vectors[:, 0, None], vectors[:, 1, None], vectors[:, 2, None]
+    result: FloatArray = x * rot[:, 0] + y * rot[:, 1] + z * rot[:, 2]
+    return result
 
 
 @lru_cache(maxsize=16)

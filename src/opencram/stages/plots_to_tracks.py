@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from opencram.physics.frames import spherical_to_enu
-from opencram.physics.layout import RANGE_RATE_SPAN_MPS, Layout, layout_of
+from opencram.physics.layout import RANGE_RATE_SPAN_MPS, Layout, layout_of, turned
 from opencram.physics.threats import catalogue
 from opencram.site import Site
 from opencram.tables import (
@@ -167,7 +167,7 @@ def _give_birth(
         start_track(z[plot], layout.sensor_sigma[sensor], place, rot, lifecycle.PRIOR, mean[i], cov[i])
     score = np.full(n, lifecycle.BIRTH_SCORE)
     time_ns = scan.time_ns[able]
-    at = spherical_to_enu(z[able, 0], z[able, 1], z[able, 2]) @ rot + place
+    at = turned(spherical_to_enu(z[able, 0], z[able, 1], z[able, 2]), rot.T) + place
     state.bank.append(
         Bank(
             track=state.next_track + np.arange(n, dtype=np.int64),
@@ -203,9 +203,12 @@ def _report(bank: Bank, rows: IntArray, plots: IntArray) -> Tracks:
     """The rows of the tracks table for these tracks: the model that the track is called by gives mean and covariance."""
     mode, mean, cov = bank.mode[rows], bank.mean[rows], bank.cov[rows]
     ballistic = bank.model[rows] == BALLISTIC
-    mixed = np.einsum("im,ima->ia", mode, mean)
+    # sums written out: a library's sum over an axis may round a row by which other rows are there
+    w0, w1 = mode[:, 0, None], mode[:, 1, None]
+    mixed = w0 * mean[:, 0] + w1 * mean[:, 1]
     apart = mean - mixed[:, None]
-    mixed_cov = np.einsum("im,imab->iab", mode, cov + apart[..., :, None] * apart[..., None, :])
+    spread = cov + apart[..., :, None] * apart[..., None, :]
+    mixed_cov = w0[:, None] * spread[:, 0] + w1[:, None] * spread[:, 1]
     return Tracks(
         time_ns=bank.time_ns[rows],
         track=bank.track[rows],

@@ -1,0 +1,66 @@
+"""THE MAP: one step of the whole chain, from what came in to what goes out. Only this module knows the stages' order."""
+
+from dataclasses import replace
+
+import msgspec
+import numpy as np
+
+from opencram.site import Site
+from opencram.stages.bytes_to_plots import bytes_to_plots
+from opencram.stages.impacts_to_threats import impacts_to_threats
+from opencram.stages.plots_to_tracks import let_go, note_breakups, plots_to_tracks
+from opencram.stages.threats_to_engagements import pending, threats_to_engagements
+from opencram.stages.threats_to_warnings import threats_to_warnings
+from opencram.stages.tracks_to_impacts import tracks_to_impacts
+from opencram.state import State
+from opencram.tables import Effect, Hypotheses, Impacts, Input, Observation, Outbox, Plots, Tracks
+
+
+def step(state: State, inbox: list[Input], now_ns: int, site: Site) -> Outbox:
+    """One tick: all inputs that arrived by `now_ns` (int64 ns UTC) in, all outputs out; `state` is changed in place.
+
+    No clock, no randomness, no input or output of its own: the same state and inputs give the same bits.
+    """
+    inbox = in_order(inbox)
+    observations = [i for i in inbox if isinstance(i, Observation)]
+    effects = [i for i in inbox if isinstance(i, Effect)]
+
+    scans, rejects, health = bytes_to_plots(state.plots, inbox, now_ns, site)
+    note_breakups(state.tracks, effects, now_ns)
+    tracks, hypotheses, impacts = track_scans(state, scans, site)
+    let_go(state.tracks, now_ns, site)
+    engaged = pending(state.engagements, now_ns)
+    threats = impacts_to_threats(state.threats, tracks, hypotheses, impacts, engaged, effects, now_ns, site)
+    warnings = threats_to_warnings(state.warnings, threats, observations, effects, now_ns, site)
+    engagements = (
+        threats_to_engagements(state.engagements, threats, tracks, effects, now_ns, site) if state.simulated else ()
+    )
+    return Outbox(
+        plots=Plots.concat(scans),
+        tracks=tracks,
+        hypotheses=hypotheses,
+        impacts=impacts,
+        threats=threats,
+        warnings=tuple(warnings),
+        engagements=tuple(engagements),
+        rejects=tuple(rejects),
+        health=tuple(health),
+    )
+
+
+def track_scans(state: State, scans: list[Plots], site: Site) -> tuple[Tracks, Hypotheses, Impacts]:
+    """Each scan in turn through tracking and prediction; rows of the tables in that order."""
+    tracks, hypotheses, impacts = [], [], []
+    first = 0
+    for scan in scans:
+        seen, kinds, ends = tracks_to_impacts(state.impacts, plots_to_tracks(state.tracks, scan, site), site)
+        tracks.append(replace(seen, plot=np.where(seen.plot >= 0, seen.plot + first, -1)))
+        hypotheses.append(kinds)
+        impacts.append(ends)
+        first += len(scan)
+    return Tracks.concat(tracks), Hypotheses.concat(hypotheses), Impacts.concat(impacts)
+
+
+def in_order(inbox: list[Input]) -> list[Input]:
+    """The inputs in their canonical order, whatever order they arrived in within the tick."""
+    return sorted(inbox, key=msgspec.json.encode)

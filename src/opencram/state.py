@@ -1,0 +1,57 @@
+"""What the stages keep between ticks: composed, saved, loaded and summed up. No stage sees another's part."""
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from opencram.stages.bytes_to_plots import PlotsState
+from opencram.stages.impacts_to_threats import ThreatsState
+from opencram.stages.plots_to_tracks import TracksState
+from opencram.stages.threats_to_engagements import EngagementsState
+from opencram.stages.threats_to_warnings import WarningsState
+from opencram.stages.tracks_to_impacts import ImpactsState
+
+
+@dataclass
+class State:
+    """One part per stage, each changed in place by the stage that owns it."""
+
+    simulated: bool
+    """Whether every input comes from the simulated world; engagements exist only then."""
+    plots: PlotsState = field(default_factory=PlotsState)
+    tracks: TracksState = field(default_factory=TracksState)
+    impacts: ImpactsState = field(default_factory=ImpactsState)
+    threats: ThreatsState = field(default_factory=ThreatsState)
+    warnings: WarningsState = field(default_factory=WarningsState)
+    engagements: EngagementsState = field(default_factory=EngagementsState)
+
+
+def save(state: State) -> bytes:
+    """The whole state as bytes; `load` gives it back bit for bit."""
+    return msgspec.msgpack.encode(state, enc_hook=_plain)
+
+
+def load(data: bytes) -> State:
+    """A state from the bytes of `save`; raises msgspec.DecodeError for anything else."""
+    return msgspec.msgpack.decode(data, type=State, dec_hook=_array)
+
+
+def digest(state: State) -> str:
+    """SHA-256 of the saved state."""
+    return hashlib.sha256(save(state)).hexdigest()
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, np.ndarray):
+        return [value.dtype.str, list(value.shape), np.ascontiguousarray(value).tobytes()]
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"a state holds a {type(value).__name__}, which cannot be saved")
+
+
+def _array(kind: type, value: Any) -> Any:
+    dtype, shape, data = value
+    return np.frombuffer(data, np.dtype(dtype)).reshape(shape).copy()
