@@ -326,7 +326,7 @@ def transition(y: Floats, dt_s: float, env: Floats, air: Floats, drag: Floats, j
 
     Steps are at most 0.25 s. `y_out` may be `y` itself.
     """
-    tangent, slopes, k = np.eye(6, 7), np.empty((4, 3, 7)), np.empty((4, 3))
+    tangent, slopes, k = np.eye(6, 7), np.empty((4, 3, 7)), np.zeros((4, 3))
     none, now, after = np.zeros(3), y.copy(), np.empty(7)
     steps = math.ceil(abs(dt_s) / LONGEST_TANGENT_STEP_S - 1e-9)
     for _ in range(steps):
@@ -351,7 +351,7 @@ def _sink_mps(y: Floats, radius: float) -> float:
 def _land(y0: Floats, direction: float, env: Floats, air: Floats, drag: Floats, tangent: Floats, y: Floats) -> float:
     """Fly to the ground: the state there into y, the tangent (6, 7) along with it if not empty; returns the time."""
     radius, ground = env[E_RADIUS], env[E_GROUND_UP]
-    none, after, k = np.zeros(3), np.empty(7), np.empty((4, 3))
+    none, after, k = np.zeros(3), np.empty(7), np.zeros((4, 3))
     slopes = np.empty((4 if tangent.shape[0] > 0 else 0, 3, 7))
     y[:] = y0
     t, rounds = 0.0, 0
