@@ -1,0 +1,98 @@
+"""Compiled functions: nothing compiles late, no fast maths, and a place without a cache costs only start-up time."""
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from opencram.physics.kernel import device, kernel
+
+MODULE = """
+from opencram.physics.kernel import device, kernel
+
+@device
+def half(x):
+    return 0.5 * x
+
+@kernel("float64(float64)")
+def quarter(x):
+    return half(half(x))
+
+print(quarter(8.0), quarter.stats.cache_path or "nowhere")
+"""
+
+# The locator that numba asks for a folder named to it: with it alone, numba has nowhere to go by itself, as in a
+# read-only tree whose user has no home.
+NOWHERE = {"NUMBA_CACHE_LOCATOR_CLASSES": "UserProvidedCacheLocator", "NUMBA_CACHE_DIR": ""}
+
+
+def run_module(tmp_path: Path, temp: Path) -> tuple[str, str]:
+    script = tmp_path / "quarter.py"
+    script.write_text(MODULE)
+    env = {**os.environ, **NOWHERE, "TMPDIR": str(temp)}
+    done = subprocess.run([sys.executable, script], env=env, capture_output=True, text=True, check=True)
+    value, place = done.stdout.split()
+    return value, place
+
+
+def private_folder(temp: Path) -> Path:
+    return temp / f"opencram-kernels-{os.getuid()}"
+
+
+def test_without_a_cache_folder_a_private_one_is_made(tmp_path: Path) -> None:
+    temp = tmp_path / "temp"
+    temp.mkdir()
+    value, place = run_module(tmp_path, temp)
+    folder = private_folder(temp)
+    assert value == "2.0"
+    assert place.startswith(str(folder))
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert list(folder.rglob("*.nbc"))
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770])
+def test_a_folder_that_others_can_write_is_not_used(tmp_path: Path, mode: int) -> None:
+    temp = tmp_path / "temp"
+    folder = private_folder(temp)
+    folder.mkdir(parents=True)
+    folder.chmod(mode)
+    assert run_module(tmp_path, temp) == ("2.0", "nowhere")
+    assert not list(folder.iterdir())
+
+
+def test_a_file_in_the_folders_place_is_no_obstacle(tmp_path: Path) -> None:
+    temp = tmp_path / "temp"
+    temp.mkdir()
+    private_folder(temp).touch()
+    assert run_module(tmp_path, temp) == ("2.0", "nowhere")
+
+
+@device
+def _twice(x: float) -> float:
+    return x + x
+
+
+@kernel("float64(float64, float64)")
+def _rounded(a: float, b: float) -> float:
+    """Zero unless the compiler reorders floating point sums."""
+    return (a + b) - a + _twice(0.0)
+
+
+@kernel("float64(float64[::1])")
+def _first(x: np.ndarray) -> float:
+    return x[0]
+
+
+def test_sums_are_not_reordered() -> None:
+    assert _rounded(1e16, 0.5) == 0.0
+
+
+def test_other_types_are_refused_instead_of_compiled() -> None:
+    assert _first(np.array([3.0])) == 3.0
+    with pytest.raises(TypeError, match="No matching definition"):
+        _first(np.array([3]))
+    assert len(_first.signatures) == 1  # type: ignore[attr-defined]
