@@ -7,6 +7,7 @@ there.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -145,6 +146,12 @@ class Salvo(Group):
     drag_sigma: Marked[NotNegative] = assumed(0.1, "one sigma of ln: half of what the catalogue allows for")
 
     @model_validator(mode="after")
+    def _goes_up(self) -> Self:
+        if not (1.0 <= self.elevation_deg.value.least and self.elevation_deg.value.most <= 89.0):
+            raise ValueError("found elevation_deg outside 1 to 89, expected degrees above the horizon")
+        return self
+
+    @model_validator(mode="after")
     def _an_aim_each(self) -> Self:
         if len(self.aims) != self.count.value:
             raise ValueError(f"found {len(self.aims)} aims for a count of {self.count.value}, expected one for each")
@@ -228,13 +235,14 @@ class Disagreement(Strict):
 
 
 class Fact(Strict):
-    """What no sensor knows, entered by hand; a higher revision of the same id corrects the lower."""
+    """What no sensor knows, entered by hand; a higher revision of the same key corrects the lower."""
 
-    id: Id
-    kind: Literal["casualties", "damage", "claim", "outcome", "context"]
-    text: Text
+    key: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
+    """casualties, damage, claim, or another with its label."""
+    value: Text
     source: str
     revision: Annotated[int, Field(ge=1)] = 1
+    label: Text | None = None
 
 
 class LedgerEntry(Strict):
@@ -344,10 +352,10 @@ def _parse(text: str, name: str) -> Scenario:
 def _check_threat(group: Salvo | Flight, where: str) -> None:
     from opencram.physics.threats import catalogue
 
-    ballistic = isinstance(group, Salvo)
-    valid = [t.id for t in catalogue().values() if t.ballistic == ballistic]
+    falls = isinstance(group, Salvo)
+    valid = [t.id for t in catalogue().values() if (t.family != "drone" and math.isfinite(t.ln_beta)) == falls]
     if group.threat.value not in valid:
-        what = "ballistic" if ballistic else "flying"
+        what = "falling" if falls else "flying"
         near = yamlfile.nearest(group.threat.value, valid)
         raise InputError(f"{where}: found '{group.threat.value}', expected a {what} class of the catalogue, {near}")
 
