@@ -74,8 +74,8 @@ class Layout:
         flat = np.hypot(local[:, 0], local[:, 1])
         range_m, el = np.hypot(flat, local[:, 2]), np.arctan2(local[:, 2], flat)
         near, far, az_from, az_width, low, high = self.coverage[sensor]
-        turned = np.mod(np.arctan2(local[:, 0], local[:, 1]) - az_from, 2.0 * np.pi)
-        seen: FloatArray = (range_m >= near) & (range_m <= far) & (turned <= az_width) & (el >= low) & (el <= high)
+        azimuth = np.mod(np.arctan2(local[:, 0], local[:, 1]) - az_from, 2.0 * np.pi)
+        seen: FloatArray = (range_m >= near) & (range_m <= far) & (azimuth <= az_width) & (el >= low) & (el <= high)
         return seen
 
     def ln_false_density(self, sensor: int) -> float:

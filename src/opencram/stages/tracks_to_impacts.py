@@ -29,11 +29,23 @@ DRONE_SPEED_MPS, DRONE_HEIGHT_M = (25.0, 80.0), 3_000.0
 AIR_DENSITY_KGPM3 = 1.1
 
 
+MAX_LAUNCHES = 2_000
+"""Launch points kept; the oldest track's is forgotten first."""
+
+
+@dataclass
+class Launch:
+    """The best known launch point of a track: east, north (m) and their covariance (m2)."""
+
+    mean: FloatArray
+    cov: FloatArray
+
+
 @dataclass
 class ImpactsState:
-    """What prediction keeps between scans: the class that each track was last called by."""
+    """What prediction keeps between scans: where each track came from, as well as it was ever known."""
 
-    named: dict[int, int] = field(default_factory=dict)
+    launches: dict[int, Launch] = field(default_factory=dict)
 
 
 @lru_cache(maxsize=1)
@@ -62,11 +74,10 @@ def tracks_to_impacts(
             found = _predict(tracks, int(row), layout)
             if found is not None:
                 hypotheses.append(found)
-                impacts.append(_mixture(tracks, int(row), found))
+                impacts.append(_with_launch(state, _mixture(tracks, int(row), found)))
                 cls[row] = impacts[-1].cls[0]
         else:
             cls[row] = _name_other(tracks, int(row))
-        state.named[int(tracks.track[row])] = int(cls[row])
     return replace(tracks, cls=cls), Hypotheses.concat(hypotheses), Impacts.concat(impacts)
 
 
@@ -176,6 +187,19 @@ def _moments(w: FloatArray, means: FloatArray, covs: FloatArray) -> tuple[FloatA
     mean = (w[:, None] * means).sum(axis=0)
     apart = means - mean
     return mean, (w[:, None, None] * (covs + apart[:, :, None] * apart[:, None, :])).sum(axis=0)
+
+
+def _with_launch(state: ImpactsState, impact: Impacts) -> Impacts:
+    """The impact with the best launch point so far: the way back grows longer and less certain as the track flies on."""
+    track, new = int(impact.track[0]), Launch(impact.launch_enu_m[0], impact.launch_cov_m2[0])
+    old = state.launches.get(track)
+    if old is None or np.trace(new.cov) < np.trace(old.cov):
+        if np.isfinite(new.cov).all():
+            state.launches[track] = new
+        if len(state.launches) > MAX_LAUNCHES:
+            del state.launches[min(state.launches)]
+        return impact
+    return replace(impact, launch_enu_m=old.mean[None], launch_cov_m2=old.cov[None])
 
 
 def _name_other(tracks: Tracks, row: int) -> int:
