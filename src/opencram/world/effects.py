@@ -50,7 +50,7 @@ class Defence:
             self._pending.append((engagement, body))
 
     def resolve(self, last_ns: int, now_ns: int) -> list[Effect]:
-        """The effects of all engagements whose time has come, in order of time; an overdue one counts from `last_ns`."""
+        """The effects of all engagements whose time has come, in order; an overdue one counts from `last_ns`."""
         due = [p for p in self._pending if p[0].intercept_ns <= now_ns]
         self._pending = [p for p in self._pending if p[0].intercept_ns > now_ns]
         due.sort(key=lambda p: (p[0].intercept_ns, p[0].engagement))

@@ -30,7 +30,7 @@ NS = 1_000_000_000
 TURN = 2.0 * math.pi
 
 FALSE_ALARM = 1e-6
-"""Per resolution cell and look: a usual design value; it sets the threshold, the site sets how many false plots come."""
+"""Per resolution cell and look, a usual value: sets the threshold; the site says how many false plots come."""
 THRESHOLD = -math.log(FALSE_ALARM)
 BEST_SIGMA, WORST_SIGMA = 0.5, 3.0
 """Noise follows 1 / sqrt(SNR) within these multiples of the site's sigma, which holds at the reference SNR."""
@@ -217,7 +217,8 @@ class Radar:
         """False plots, uniform in range, azimuth and elevation over the coverage."""
         rng = self._clutter
         n = int(rng.poisson(self._false * look.width_rad / self._az_width))
-        share, reach, el, rate, power = rng.random(n), rng.random(n), rng.random(n), rng.random(n), rng.exponential(size=n)
+        share, reach, el, rate = rng.random((4, n))
+        power = rng.standard_exponential(n)
         az = look.az_rad + share * look.width_rad
         echoes = Echoes(
             look.start_ns + (share * look.length_ns).astype(np.int64),

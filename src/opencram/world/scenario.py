@@ -147,7 +147,8 @@ class Salvo(Group):
 
     @model_validator(mode="after")
     def _goes_up(self) -> Self:
-        if not (1.0 <= self.elevation_deg.value.least and self.elevation_deg.value.most <= 89.0):
+        span = self.elevation_deg.value
+        if span.least < 1.0 or span.most > 89.0:
             raise ValueError("found elevation_deg outside 1 to 89, expected degrees above the horizon")
         return self
 
@@ -235,14 +236,13 @@ class Disagreement(Strict):
 
 
 class Fact(Strict):
-    """What no sensor knows, entered by hand; a higher revision of the same key corrects the lower."""
+    """What no sensor knows, entered by hand; a higher revision of the same id corrects the lower."""
 
-    key: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
-    """casualties, damage, claim, or another with its label."""
-    value: Text
+    id: Id
+    kind: Literal["casualties", "damage", "claim", "outcome", "context"]
+    text: Text
     source: str
     revision: Annotated[int, Field(ge=1)] = 1
-    label: Text | None = None
 
 
 class LedgerEntry(Strict):

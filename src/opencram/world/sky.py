@@ -16,7 +16,7 @@ MOST_BODIES = 5_000
 
 
 class Sky:
-    """The bodies that fly, by number in the order in which they were added; a body lives from `start_ns` to `end_ns`."""
+    """The bodies that fly, numbered in the order in which they were added; each lives from `start_ns` to `end_ns`."""
 
     def __init__(self) -> None:
         self.bodies: list[Flown] = []

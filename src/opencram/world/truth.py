@@ -86,7 +86,7 @@ def setting_of(site: Site, weather: Weather) -> Setting:
 
 
 def fly_scenario(scenario: Scenario, site: Site, seed: int) -> list[Flown]:
-    """All that the scenario sends up, in the order of its groups; R1, R2 ... are ballistic, D hostile flyers, A others."""
+    """All that a scenario sends up, in the order of its groups: R1, R2 ... fall, D1 ... are drones, A1 ... innocent."""
     setting = setting_of(site, scenario.weather)
     numbers = {"R": 0, "D": 0, "A": 0}
     flown: list[Flown] = []

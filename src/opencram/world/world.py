@@ -50,7 +50,8 @@ class TruthObject:
     """All zones that it came down in, the smallest first: a compound lies in its district."""
     undefended_enu_m: Floats
     undefended_zone: str | None
-    """Where it comes down if nothing stops it."""
+    undefended_zones: tuple[str, ...]
+    """Where it comes down if nothing stops it, as `zone` and `zones` are."""
     engaged: tuple[int, ...]
     """The engagements that took it."""
 
@@ -136,7 +137,8 @@ class World:
         if killed:
             end_ns = self._defence.killed[body]
             end = self._sky.at(end_ns, np.array([body]))[0][0]
-        zones = _zones_at(self._layout, self.site, flown.end_enu_m) if outcome == "impact" else ()
+        undefended = _zones_at(self._layout, self.site, flown.end_enu_m) if flown.lands else ()
+        zones = undefended if outcome == "impact" else ()
         return TruthObject(
             id=flown.id,
             cls=flown.threat.id,
@@ -151,7 +153,8 @@ class World:
             zone=zones[0] if zones else None,
             zones=zones,
             undefended_enu_m=flown.end_enu_m,
-            undefended_zone=self._zone(flown.end_enu_m) if flown.lands else None,
+            undefended_zone=undefended[0] if undefended else None,
+            undefended_zones=undefended,
             engaged=tuple(self._defence.engaged.get(body, ())),
         )
 
