@@ -1,0 +1,232 @@
+"""Recordings: all that went in and came out, in one MCAP file that replays with no other file.
+
+Every message is JSON. `/meta`, `/site` and `/scenario` come first; `/tick` holds a tick's inputs in order, the other
+channels what came out of it; `/snapshot` is the whole state behind a tick, for a replay that begins later. A file cut
+anywhere, or damaged, is read up to there.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import msgspec
+import numpy as np
+
+from opencram.errors import InputError
+from opencram.tables import Input, Outbox, Table
+
+T = TypeVar("T")
+
+FORMAT = 1
+CHUNK_BYTES = 16 * 1024
+"""A file that is cut loses at most this much, uncompressed, or FLUSH_NS of simulated time."""
+FLUSH_NS = 1_000_000_000
+RECORD_LIMIT_BYTES = 256 * 1024 * 1024
+"""No record of ours comes near; a length beyond it is damage."""
+HEAD = ("/meta", "/site", "/scenario")
+TABLES = ("plots", "tracks", "hypotheses", "impacts", "threats")
+DECISIONS = ("warnings", "engagements", "rejects", "health")
+LEFT_OUT = ("mean", "cov", "launch_cov_m2")
+"""Columns told more briefly here: the tables of the run folder hold them whole, and a replay finds them again."""
+
+
+class Tick(msgspec.Struct, frozen=True):
+    """One turn of the crank: its number, its time and its inputs in order; `truth` are rows of the truth table."""
+
+    seq: int
+    now_ns: int
+    inbox: list[Input]
+    truth: dict[str, list[Any]] | None = None
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """The pipeline's saved state behind the tick `seq`."""
+
+    seq: int
+    now_ns: int
+    state: bytes
+
+
+class Recorder:
+    """Writes a recording; use it as a context manager, or call `close`.
+
+    Ticks reach the operating system within a second of simulated time, snapshots and the head at once.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        meta: Mapping[str, Any],
+        site_docs: Mapping[str, str],
+        scenario_docs: Mapping[str, str] | None = None,
+    ) -> None:
+        from mcap.writer import CompressionType, Writer
+
+        self._file = path.open("wb")
+        self._writer: Any = Writer(self._file, chunk_size=CHUNK_BYTES, compression=CompressionType.ZSTD)
+        self._writer.start(profile="", library="opencram")
+        self._channels: dict[str, int] = {}
+        self._seq = 0
+        self._flushed_ns: int | None = None
+        self._put("/meta", 0, {"format": FORMAT, **meta})
+        self._put("/site", 0, site_docs)
+        if scenario_docs is not None:
+            self._put("/scenario", 0, scenario_docs)
+        self._writer.flush()
+
+    def tick(
+        self, seq: int, now_ns: int, inbox: list[Input], outbox: Outbox, truth: dict[str, list[Any]] | None = None
+    ) -> None:
+        """Record a tick and what came of it."""
+        self._seq = seq
+        self._put("/tick", now_ns, Tick(seq, now_ns, inbox, truth))
+        for name in TABLES:
+            table = getattr(outbox, name)
+            if len(table):
+                self._put(f"/{name}", now_ns, _columns(table))
+        for name in DECISIONS:
+            for decision in getattr(outbox, name):
+                self._put(f"/{name}", now_ns, decision)
+        if self._flushed_ns is None:
+            self._flushed_ns = now_ns
+        elif now_ns - self._flushed_ns >= FLUSH_NS:
+            self._writer.flush()
+            self._flushed_ns = now_ns
+
+    def snapshot(self, seq: int, now_ns: int, state: bytes) -> None:
+        """Record the pipeline's saved state as it is after tick `seq`."""
+        self._put("/snapshot", now_ns, Snapshot(seq, now_ns, state))
+        self._writer.flush()
+
+    def truth(self, now_ns: int, truth: Mapping[str, Any]) -> None:
+        """Record what the simulated world knows at the end."""
+        self._put("/truth", now_ns, truth)
+
+    def close(self) -> None:
+        """Write the file's index and close it."""
+        if not self._file.closed:
+            self._writer.finish()
+            self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _put(self, topic: str, log_ns: int, message: object) -> None:
+        if topic not in self._channels:
+            schema = self._writer.register_schema(f"opencram.{topic[1:]}", "jsonschema", b'{"type": "object"}')
+            self._channels[topic] = self._writer.register_channel(topic, "json", schema)
+        data = msgspec.json.encode(message)
+        self._writer.add_message(self._channels[topic], log_ns, data, log_ns, self._seq)
+
+
+def _columns(table: Table) -> dict[str, list[Any]]:
+    """A table's columns as lists; a mean and covariance as position, velocity and their sigmas."""
+    columns = {name: values.tolist() for name, values in vars(table).items() if name not in LEFT_OUT}
+    if hasattr(table, "mean") and hasattr(table, "cov"):
+        columns["state"] = np.round(table.mean, 3).tolist()
+        sigma = np.sqrt(np.maximum(np.diagonal(table.cov, axis1=1, axis2=2), 0.0))
+        columns["state_sigma"] = np.round(sigma, 3).tolist()
+    return columns
+
+
+class Recording:
+    """A recording opened for reading: its head at once, its ticks as they are asked for.
+
+    Raises InputError where the file is no recording, or is cut before its site.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.truncated = False
+        """Whether the file ended before its end; known once all ticks were read."""
+        self.truth: dict[str, Any] | None = None
+        """What the world knew at the end; known once all ticks were read, None where it was not recorded."""
+        head = self._read_head()
+        if "/site" not in head:
+            raise InputError(f"{path}: found a recording cut before its site, expected at least the site in it")
+        self.meta = _decoded(path, head.get("/meta", b"{}"), dict[str, Any])
+        self.site_docs = _decoded(path, head["/site"], dict[str, str])
+        self.scenario_docs = _decoded(path, head["/scenario"], dict[str, str]) if "/scenario" in head else None
+        found = self.meta.get("format")
+        if found != FORMAT:
+            raise InputError(f"{path}: found a recording of format {found}, expected format {FORMAT}")
+
+    def ticks(self, after_seq: int = -1) -> Iterator[Tick]:
+        """The ticks behind number `after_seq`, in order."""
+        for topic, seq, _, data in self.messages():
+            if topic == "/tick" and seq > after_seq:
+                yield _decoded(self.path, data, Tick)
+            elif topic == "/truth":
+                self.truth = _decoded(self.path, data, dict[str, Any])
+
+    def snapshot_before(self, time_ns: int) -> Snapshot | None:
+        """The last snapshot whose time is not after `time_ns`; None if there is none."""
+        last = None
+        for topic, _, log_ns, data in self.messages():
+            if topic == "/tick" and log_ns > time_ns:
+                break
+            if topic == "/snapshot" and log_ns <= time_ns:
+                last = data
+        return None if last is None else _decoded(self.path, last, Snapshot)
+
+    def messages(self) -> Iterator[tuple[str, int, int, bytes]]:
+        """Every message up to the file's end or its first fault: topic, sequence, log time, JSON."""
+        from mcap.exceptions import McapError
+        from mcap.records import Channel, Message
+        from mcap.stream_reader import CRCValidationError, StreamReader
+        from zstandard import ZstdError
+
+        topics: dict[int, str] = {}
+        with self.path.open("rb") as file:
+            reader = StreamReader(file, validate_crcs=True, record_size_limit=RECORD_LIMIT_BYTES)
+            try:
+                for record in reader.records:
+                    if isinstance(record, Channel):
+                        topics[record.id] = record.topic
+                    elif isinstance(record, Message):
+                        yield topics[record.channel_id], record.sequence, record.log_time, record.data
+                self.truncated = False
+            except (McapError, CRCValidationError, ZstdError, struct.error, KeyError, UnicodeDecodeError):
+                self.truncated = True
+
+    def _read_head(self) -> dict[str, bytes]:
+        """The messages in front of the first tick."""
+        _refuse_other_files(self.path)
+        head: dict[str, bytes] = {}
+        for topic, _, _, data in self.messages():
+            if topic not in HEAD:
+                break
+            head[topic] = data
+        return head
+
+
+def _refuse_other_files(path: Path) -> None:
+    from mcap.writer import MCAP0_MAGIC
+
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(MCAP0_MAGIC))
+    except OSError as error:
+        raise InputError(f"{path}: found '{error.strerror}', expected a recording that can be read") from None
+    if not start:
+        raise InputError(f"{path}: found an empty file, expected a recording (MCAP)")
+    if not MCAP0_MAGIC.startswith(start):
+        raise InputError(f"{path}: found {start!r} at its beginning, expected a recording (MCAP)")
+
+
+def _decoded(path: Path, data: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.DecodeError as error:
+        raise InputError(
+            f"{path}: found a message that cannot be read ({error}), expected an opencram recording"
+        ) from None
