@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "opencram"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-LAYERS = ("errors", "yamlfile", "tables", "site", "physics", "tracking", "stages", "state", "pipeline")
+LAYERS = ("errors", "yamlfile", "zonefile", "tables", "site", "physics", "tracking", "stages", "state", "pipeline")
 """The core, in order: each may import itself and what stands before it. Everything else is the shell around it."""
 
 READS_PACKAGE_DATA = {"yamlfile.py", "site.py", "physics/threats.py", "physics/kernel.py"}

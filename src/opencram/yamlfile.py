@@ -23,7 +23,7 @@ Loc = tuple[str | int, ...]
 Lines = dict[Loc, int]
 M = TypeVar("M", bound=BaseModel)
 
-MAX_BYTES = 4_000_000
+MAX_BYTES = 1_000_000
 """Longer text is refused: the largest built-in file has some 10 kB."""
 MAX_NODES = 100_000
 """More keys, items and values are refused."""
@@ -31,20 +31,20 @@ MAX_DEPTH = 30
 """Deeper nesting is refused, an alias that contains itself above all."""
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
     """The text of a UTF-8 file; InputError where it is missing, a folder, unreadable, empty, too long or binary."""
     if path.is_dir():
         raise InputError(f"{path}: found a folder, expected a file")
     try:
         size = path.stat().st_size
-        raw = path.read_bytes() if size <= MAX_BYTES else b""
+        raw = path.read_bytes() if size <= max_bytes else b""
     except FileNotFoundError:
         raise InputError(f"{path}: found no such file") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{path}: found a file that cannot be read ({reason})") from None
-    if size > MAX_BYTES:
-        raise InputError(f"{path}: found {size} bytes, expected at most {MAX_BYTES}")
+    if size > max_bytes:
+        raise InputError(f"{path}: found {size} bytes, expected at most {max_bytes}")
     if b"\x00" in raw:
         raise InputError(f"{path}: found binary data, expected UTF-8 text")
     try:
@@ -77,7 +77,7 @@ def read_yaml(source: Path | str, name: str) -> tuple[dict[str, Any], Lines]:
     if data is None:
         raise InputError(f"{name}: found nothing but comments, expected keys and values")
     if not isinstance(data, dict):
-        raise InputError(f"{name} line 1: found {_shown(data)}, expected keys and values ('name: ...')")
+        raise InputError(f"{name} line 1: found {shown(data)}, expected keys and values ('name: ...')")
     return data, lines
 
 
@@ -166,7 +166,7 @@ def _sentence(fault: ErrorDetails, model: type[BaseModel], data: Any, lines: Lin
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "value_error" and message.startswith("found"):
         return f"{where}: {message}"
-    return f"{where}: found {_shown(fault['input'])}, expected {_expected(fault['type'], message)}"
+    return f"{where}: found {shown(fault['input'])}, expected {_expected(fault['type'], message)}"
 
 
 def _expected(kind: str, message: str) -> str:
@@ -208,7 +208,7 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:  # noqa: ANN401
     return [m for arg in get_args(annotation) for m in _models_in(arg)]
 
 
-def _shown(value: Any) -> str:  # noqa: ANN401
+def shown(value: Any) -> str:  # noqa: ANN401
     """A value short enough for a sentence."""
     if isinstance(value, dict):
         return "keys and values"

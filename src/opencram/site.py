@@ -1,0 +1,455 @@
+"""The protected site: zones, sensors, assets, sirens, simulated effectors and policy, strictly validated.
+
+A site is a YAML file and the GeoJSON file of its zones. Degrees are used here, at the edge, and nowhere further in:
+`physics.layout` turns a site into metres and radians once. All models are frozen; a default that stands for a
+judgement says where it comes from.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, StringConstraints, model_validator
+
+from opencram import yamlfile
+from opencram.errors import InputError
+from opencram.zonefile import Rings, read_zones
+
+YAML_DOCUMENT, ZONES_DOCUMENT = "site.yaml", "zones.geojson"
+"""The keys of the two texts in `Site.documents()`."""
+
+PROTECTED_KINDS = ("embassy", "base", "hospital", "airport", "green-zone", "camp")
+"""Kinds of zone that the simulated defence protects unless a zone's own `protected` says otherwise."""
+
+MAX_EXTENT_M = 100_000.0
+"""Whatever is further from the origin is a slip of the keyboard: no flight in the catalogue spans it."""
+MAX_ZONES, MAX_SENSORS, MAX_THINGS = 2_000, 32, 500
+MAX_ZONES_BYTES = 20_000_000
+EARTH_M = 6_371_000.0
+
+
+def _number(value: object) -> object:
+    """Numbers only: text that looks like one, and true or false, are slips that would pass unseen."""
+    if isinstance(value, bool | str):
+        raise ValueError(f"found {value!r}, expected a number")
+    return value
+
+
+def _titled(data: Any) -> Any:  # noqa: ANN401
+    """Give a thing without a title its name or id for one, and one title for all languages where text stands."""
+    if not isinstance(data, dict):
+        return data
+    title = data.get("title") or data.get("name") or data.get("id")
+    return {**data, "title": {"en": title}} if isinstance(title, str) else data
+
+
+def _rising(low_name: str, low: float, high_name: str, high: float) -> None:
+    if not low < high:
+        raise ValueError(f"found {low_name} {low:g} and {high_name} {high:g}, expected {low_name} below {high_name}")
+
+
+Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
+Count = Annotated[int, BeforeValidator(_number), Field(ge=0)]
+Positive = Annotated[Number, Field(gt=0)]
+NotNegative = Annotated[Number, Field(ge=0)]
+Chance = Annotated[Number, Field(ge=0, le=1)]
+Sigma = Annotated[Number, Field(gt=0, le=10_000)]
+SigmaMrad = Annotated[Number, Field(gt=0, le=500)]
+Azimuth = Annotated[Number, Field(ge=0, le=360)]
+Elevation = Annotated[Number, Field(ge=-90, le=90)]
+Byte = Annotated[int, BeforeValidator(_number), Field(ge=0, le=255)]
+Id = Annotated[str, StringConstraints(pattern=r'^[^\s./\\\x00-\x1f][^/\\\x00-\x1f:*?"<>|]*$', max_length=64)]
+Kind = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+
+
+class Model(BaseModel):
+    """Frozen, and strict about its keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Title(Model):
+    """What people call a thing; French falls back on English."""
+
+    en: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    fr: str = ""
+    ar: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _french(cls, data: Any) -> Any:  # noqa: ANN401
+        return {**data, "fr": data.get("fr") or data.get("en")} if isinstance(data, dict) else data
+
+
+class Position(Model):
+    """WGS-84: degrees north, degrees east, metres above the ellipsoid."""
+
+    lat: Annotated[Number, Field(ge=-90, le=90)]
+    lon: Annotated[Number, Field(ge=-180, le=180)]
+    height_m: Annotated[Number, Field(ge=-1_000, le=10_000)] = 0.0
+
+    def distance_m(self, lat: float, lon: float) -> float:
+        """Distance over the ground on a sphere, to 0.6 %: for plausibility, not for aiming a zone."""
+        lat_0, lat_1 = math.radians(self.lat), math.radians(lat)
+        half = math.sin(math.radians(lon - self.lon) / 2.0) ** 2 * math.cos(lat_0) * math.cos(lat_1)
+        return 2.0 * EARTH_M * math.asin(min(1.0, math.sqrt(math.sin((lat_1 - lat_0) / 2.0) ** 2 + half)))
+
+
+class Zone(Model):
+    """An area that is warned as one; `rings` are its polygons, each an exterior and its holes, (lon, lat) degrees."""
+
+    id: Id
+    name: str
+    title: Title
+    kind: Kind = "site"
+    people: Count = 0
+    time_to_shelter_s: NotNegative = 15.0
+    protected: bool
+    rings: tuple[Rings, ...]
+    properties: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults(cls, data: dict[str, Any]) -> dict[str, Any]:
+        kind = data.get("kind", "site")
+        return {"name": str(data.get("id")), "protected": kind in PROTECTED_KINDS, **data}
+
+
+class Coverage(Model):
+    """Where a sensor sees; azimuths clockwise from true north, a sector may pass through north."""
+
+    min_range_m: NotNegative = 200.0
+    max_range_m: Positive = 20_000.0
+    azimuth_from_deg: Azimuth = 0.0
+    azimuth_to_deg: Azimuth = 360.0
+    min_elevation_deg: Elevation = 1.0
+    max_elevation_deg: Elevation = 80.0
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        _rising("min_range_m", self.min_range_m, "max_range_m", self.max_range_m)
+        _rising("min_elevation_deg", self.min_elevation_deg, "max_elevation_deg", self.max_elevation_deg)
+        if self.azimuth_from_deg == self.azimuth_to_deg:
+            raise ValueError(
+                f"found azimuth_from_deg and azimuth_to_deg both {self.azimuth_to_deg:g}, expected a sector"
+            )
+        return self
+
+
+class Resolution(Model):
+    """Objects nearer together than this in all three become one plot."""
+
+    range_m: Positive = 30.0
+    azimuth_deg: Positive = 1.5
+    elevation_deg: Positive = 1.5
+
+
+class Reference(Model):
+    """One point of the radar range equation: the signal-to-noise ratio of this cross-section at this range."""
+
+    range_m: Positive = 12_000.0
+    rcs_m2: Positive = 0.1
+    snr_db: Number = 13.0
+
+
+class Asterix(Model):
+    """The system area and identification codes by which a sensor names itself."""
+
+    sac: Byte
+    sic: Byte
+
+
+class Sensor(Model):
+    """A radar. None: what is not measured, or is estimated from the plots."""
+
+    id: Id
+    position: Position
+    range_sigma_m: Sigma
+    azimuth_sigma_mrad: SigmaMrad
+    elevation_sigma_mrad: SigmaMrad | None
+    update_s: Annotated[Number, Field(ge=0.005, le=60)]
+    range_rate_sigma_mps: Sigma | None = None
+    kind: Literal["staring", "rotating"] = "staring"
+    coverage: Coverage = Coverage()
+    detection: Annotated[Number, Field(gt=0, le=1)] | None = None
+    false_plots_per_scan: Annotated[Number, Field(ge=0, le=10_000)] | None = None
+    resolution: Resolution = Resolution()
+    latency_s: Annotated[Number, Field(ge=0, le=2)] = 0.02
+    reference: Reference = Reference()
+    asterix: Asterix | None = None
+
+
+class Asset(Model):
+    """What an attack is aimed at; distances are told from the site's first one."""
+
+    id: Id
+    name: str = ""
+    title: Title
+    position: Position
+    zone: Id | None = None
+
+    _before = model_validator(mode="before")(_titled)
+
+
+class Siren(Model):
+    """A siren, the zones for which it sounds, and how far it is heard."""
+
+    id: Id
+    position: Position
+    zones: Annotated[tuple[Id, ...], Field(min_length=1)]
+    audible_m: Positive = 500.0
+
+
+class Effector(Model):
+    """A simulated battery: parametric, with no output to any hardware. Defaults are coarse and assumed."""
+
+    id: Id
+    title: Title
+    position: Position
+    reach_m: Positive = 2_000.0
+    min_range_m: NotNegative = 300.0
+    reaction_s: NotNegative = 3.0
+    flight_speed_mps: Positive = 900.0
+    burst_s: Positive = 3.0
+    kill: Annotated[tuple[tuple[NotNegative, Chance], ...], Field(min_length=1)] = ((1_000.0, 0.6), (2_000.0, 0.2))
+    magazine: Count = 8
+    protects: tuple[Id, ...] = ()
+    debris_pieces: Annotated[Count, Field(ge=1, le=20)] = 3
+
+    _before = model_validator(mode="before")(_titled)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        _rising("min_range_m", self.min_range_m, "reach_m", self.reach_m)
+        ranges = [range_m for range_m, _ in self.kill]
+        if ranges != sorted(set(ranges)):
+            raise ValueError(f"found kill at {ranges} m, expected ranges that rise")
+        return self
+
+    def p_kill(self, range_m: float) -> float:
+        """Chance that one engagement at this slant range kills: linear between the points of `kill`, 0 out of reach."""
+        if not self.min_range_m <= range_m <= self.reach_m:
+            return 0.0
+        before = [point for point in self.kill if point[0] <= range_m] or [self.kill[0]]
+        after = [point for point in self.kill if point[0] > range_m] or [self.kill[-1]]
+        (r_0, p_0), (r_1, p_1) = before[-1], after[0]
+        return p_0 if r_1 <= r_0 else p_0 + (p_1 - p_0) * max(range_m - r_0, 0.0) / (r_1 - r_0)
+
+
+class Cost(Model):
+    """What a missed and what a needless alarm cost in one kind of zone; only their ratio counts."""
+
+    cost_miss: Positive
+    cost_false: Positive
+
+    @property
+    def threshold(self) -> float:
+        """The probability of a hit above which an alarm costs less than silence (expected cost, both ways)."""
+        return self.cost_false / (self.cost_false + self.cost_miss)
+
+
+DEFAULT = "default"
+DEFAULT_COSTS: Mapping[str, Cost] = {
+    "embassy": Cost(cost_miss=60, cost_false=1),
+    "base": Cost(cost_miss=60, cost_false=1),
+    "hospital": Cost(cost_miss=60, cost_false=1),
+    "airport": Cost(cost_miss=60, cost_false=1),
+    "green-zone": Cost(cost_miss=50, cost_false=1),
+    "camp": Cost(cost_miss=60, cost_false=1),
+    "district": Cost(cost_miss=20, cost_false=1),
+    DEFAULT: Cost(cost_miss=30, cost_false=1),
+}
+"""Assumed: a missed hit weighs 50 to 60 needless alarms where people train for shelter (alarm above 2 % or less), and
+20 in a city district (5 %), where too many alarms teach people not to listen."""
+
+
+class DronePolicy(Model):
+    """How long before the earliest arrival of what can manoeuvre a zone is alerted and pre-alerted."""
+
+    alert_s: Positive = 60.0
+    pre_alert_s: Positive = 150.0
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        _rising("alert_s", self.alert_s, "pre_alert_s", self.pre_alert_s)
+        return self
+
+
+class Policy(Model):
+    """When zones sound: costs per kind of zone, and times."""
+
+    costs: dict[str, Cost] = Field(default_factory=dict)
+    hold_s: NotNegative = 5.0
+    all_clear_s: NotNegative = 30.0
+    pre_alert_factor: Annotated[Number, Field(gt=0, le=1)] = 0.3
+    drone: DronePolicy = DronePolicy()
+    stale_sensor: Literal["show", "alert"] = "show"
+
+    def cost_of(self, kind: str) -> Cost:
+        """The costs for a kind of zone: the site's own, else the built-in ones, else those of `default`."""
+        own = self.costs.get(kind) or DEFAULT_COSTS.get(kind)
+        return own or self.costs.get(DEFAULT) or DEFAULT_COSTS[DEFAULT]
+
+
+class Site(Model):
+    """A whole site. Two sites are the same only if they are one object, so that what is computed of one is kept."""
+
+    name: Id
+    title: Title
+    origin: Position
+    zones: Annotated[tuple[Zone, ...], Field(min_length=1, max_length=MAX_ZONES)]
+    sensors: Annotated[tuple[Sensor, ...], Field(min_length=1, max_length=MAX_SENSORS)]
+    assets: Annotated[tuple[Asset, ...], Field(max_length=MAX_THINGS)] = ()
+    sirens: Annotated[tuple[Siren, ...], Field(max_length=MAX_THINGS)] = ()
+    effectors: Annotated[tuple[Effector, ...], Field(max_length=MAX_THINGS)] = ()
+    policy: Policy = Policy()
+
+    _before = model_validator(mode="before")(_titled)
+    _documents: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def documents(self) -> dict[str, str]:
+        """The two texts that it was read from, for a recording to embed."""
+        return dict(self._documents)
+
+
+def site_names() -> list[str]:
+    """The built-in sites, in order of name."""
+    return sorted(f.name for f in _folder().iterdir() if (f / YAML_DOCUMENT).is_file())
+
+
+def load_site(name_or_path: str | Path) -> Site:
+    """A built-in site by its name, or one from a YAML file; InputError says what is wrong with it."""
+    name = str(name_or_path)
+    if name in site_names():
+        path = Path(str(_folder() / name / YAML_DOCUMENT))
+    else:
+        path = Path(name_or_path)
+        if not path.exists() and path.suffix not in {".yaml", ".yml"}:
+            raise InputError(
+                f"site: found '{name}', expected {yamlfile.nearest(name, site_names())} or the path of a YAML file"
+            )
+    return _parse(yamlfile.read_text(path), str(path), path.parent)
+
+
+def site_from_documents(documents: Mapping[str, str]) -> Site:
+    """The site that a recording carries."""
+    for key in (YAML_DOCUMENT, ZONES_DOCUMENT):
+        if key not in documents:
+            raise InputError(f"site: found no {key} among the documents, expected it")
+    return _parse(documents[YAML_DOCUMENT], YAML_DOCUMENT, documents[ZONES_DOCUMENT])
+
+
+@cache
+def _folder() -> Any:  # noqa: ANN401
+    return resources.files("opencram") / "data" / "sites"
+
+
+def _parse(text: str, name: str, zones: Path | str) -> Site:
+    """A site from the text of its YAML; `zones` is the text of its GeoJSON, or the folder in which that lies."""
+    data, lines = yamlfile.read_yaml(text, name)
+    link = data.get("zones")
+    if link is not None and not isinstance(link, str):
+        where = yamlfile.at(name, ("zones",), lines)
+        raise InputError(f"{where}: found {yamlfile.shown(link)}, expected the path of a GeoJSON file")
+    if link is not None:
+        path = zones / link if isinstance(zones, Path) else None
+        zones_name = str(path) if path else ZONES_DOCUMENT
+        zones_text = yamlfile.read_text(path, MAX_ZONES_BYTES) if path else str(zones)
+        data["zones"] = [_zone(feature) for feature in read_zones(zones_text, zones_name)]
+    site = yamlfile.validate(Site, _grounded(data), lines, name)
+    for loc, fault in _faults(site):
+        where = f"{zones_name}: zone '{site.zones[int(loc[1])].id}'" if loc[0] == "zones" else ""
+        raise InputError(f"{where or yamlfile.at(name, loc, lines)}: {fault}")
+    site._documents = {YAML_DOCUMENT: text, ZONES_DOCUMENT: zones_text}
+    return site
+
+
+def _zone(feature: dict[str, Any]) -> Zone:
+    """A zone from a feature; what a table's editor leaves empty (null) takes its default, a numeric id becomes text."""
+    given = {key: value for key, value in feature["properties"].items() if value is not None}
+    own = {key: given.pop(key) for key in ("name", "kind", "people", "time_to_shelter_s", "protected") if key in given}
+    zone_id = given.pop("id")
+    own["id"] = str(zone_id) if isinstance(zone_id, int) else zone_id
+    titles = {language: given[f"name_{language}"] for language in ("fr", "ar") if f"name_{language}" in given}
+    own["title"] = {"en": own.get("name", own["id"]), **titles}
+    own |= {"rings": feature["rings"], "properties": given}
+    return yamlfile.validate(Zone, own, {}, feature["where"])
+
+
+def _grounded(data: dict[str, Any]) -> dict[str, Any]:
+    """Put what has no height on the ground: at the origin's height."""
+    origin = data.get("origin")
+    ground = origin.get("height_m", 0.0) if isinstance(origin, dict) else 0.0
+    for key in ("sensors", "assets", "sirens", "effectors"):
+        for thing in data[key] if isinstance(data.get(key), list) else []:
+            if isinstance(thing, dict) and isinstance(thing.get("position"), dict):
+                thing["position"].setdefault("height_m", ground)
+    return data
+
+
+# ---- what only the whole site can tell ---------------------------------------------------------------------------
+
+
+def _faults(site: Site) -> Iterator[tuple[yamlfile.Loc, str]]:
+    """Where each fault is and what it is."""
+    yield from _repeated(site)
+    yield from _far_or_under(site)
+    yield from _unknown_zones(site)
+    kinds = sorted({*DEFAULT_COSTS, *(zone.kind for zone in site.zones)})
+    for kind in site.policy.costs:
+        if kind not in kinds:
+            yield ("policy", "costs", kind), f"found a kind that no zone has, expected {yamlfile.nearest(kind, kinds)}"
+
+
+def _repeated(site: Site) -> Iterator[tuple[yamlfile.Loc, str]]:
+    groups: dict[str, list[str]] = {
+        key: [thing.id for thing in getattr(site, key)] for key in ("sensors", "assets", "sirens", "effectors", "zones")
+    }
+    for key, ids in groups.items():
+        counts = Counter(ids)
+        for i, thing in enumerate(ids):
+            if counts[thing] > 1 and thing in ids[:i]:
+                yield (key, i, "id"), f"found the id '{thing}' {counts[thing]} times, expected it once"
+
+
+def _far_or_under(site: Site) -> Iterator[tuple[yamlfile.Loc, str]]:
+    near = f"expected at most {MAX_EXTENT_M / 1e3:g} km"
+    for key in ("sensors", "assets", "sirens", "effectors"):
+        for i, thing in enumerate(getattr(site, key)):
+            away = site.origin.distance_m(thing.position.lat, thing.position.lon)
+            if away > MAX_EXTENT_M:
+                yield (key, i, "position"), f"found a position {away / 1e3:.0f} km from the site's origin, {near}"
+    for i, sensor in enumerate(site.sensors):
+        height, ground = sensor.position.height_m, site.origin.height_m
+        if height < ground:
+            loc = ("sensors", i, "position", "height_m")
+            yield loc, f"found {height:g}, which is under ground, expected {ground:g} (the origin's height) or more"
+    for i, zone in enumerate(site.zones):
+        corners = [corner for rings in zone.rings for corner in rings[0]]
+        away, (lon, lat) = max((site.origin.distance_m(corner[1], corner[0]), corner) for corner in corners)
+        if away > MAX_EXTENT_M:
+            yield ("zones", i), f"found a corner ({lon:g}, {lat:g}) {away / 1e3:.0f} km from the site's origin, {near}"
+
+
+def _unknown_zones(site: Site) -> Iterator[tuple[yamlfile.Loc, str]]:
+    known = [zone.id for zone in site.zones]
+    named: list[tuple[yamlfile.Loc, str | None]] = []
+    named += [(("assets", i, "zone"), asset.zone) for i, asset in enumerate(site.assets)]
+    for i, siren in enumerate(site.sirens):
+        named += [(("sirens", i, "zones", k), zone) for k, zone in enumerate(siren.zones)]
+    for i, effector in enumerate(site.effectors):
+        named += [(("effectors", i, "protects", k), zone) for k, zone in enumerate(effector.protects)]
+    for loc, zone in named:
+        if zone is not None and zone not in known:
+            yield loc, f"found the zone '{zone}', which is not there, expected {yamlfile.nearest(zone, known)}"
