@@ -23,7 +23,7 @@ from opencram.world.truth import Flown, fly_scenario, setting_of
 Floats = NDArray[np.float64]
 
 NS = 1_000_000_000
-LONGEST_TICK_NS, SHORTEST_TICK_NS = 100_000_000, 10_000_000
+LONGEST_TICK_NS = 100_000_000
 SOUND_MPS = 340.0
 
 Outcome = Literal["impact", "intercepted", "left", "flying"]
@@ -72,7 +72,7 @@ class World:
     def __init__(self, scenario: Scenario, site: Site, seed: int = 0) -> None:
         self.scenario, self.site, self.seed = scenario, site, seed
         updates_ns = [round(s.update_s * NS) for s in site.sensors]
-        self.tick_ns = max(min([LONGEST_TICK_NS, *updates_ns]), SHORTEST_TICK_NS)
+        self.tick_ns = min([LONGEST_TICK_NS, *updates_ns])
         self.start_ns = scenario.start_ns
         self.end_ns = self.start_ns + round(scenario.duration_s.value * NS)
         self.now_ns = self.start_ns
