@@ -31,6 +31,7 @@ lint: $(VENV)/.installed-dev ## style (ruff) and types (mypy --strict)
 	$(BIN)/mypy
 
 test: lint ## lint, then all tests, on two processes; PYTEST_ARGS= is passed on
+	$(BIN)/opencram warmup
 	$(BIN)/pytest -n 2 $(PYTEST_ARGS)
 
 clean: ## remove the environment, the caches and the demonstration run
