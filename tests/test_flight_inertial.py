@@ -1,6 +1,6 @@
-"""The flight model against an independent one: inertial frame, WGS-84 gravity field with J2, ellipsoid by pyproj, DOP853.
+"""The flight model against an independent one: inertial frame, WGS-84 gravity with J2, ellipsoid by pyproj, DOP853.
 
-Nothing of the product's geometry, air, gravity or integrator is used here, so that curvature, the earth's rotation, gravity's
+Nothing of the product's geometry, air, gravity or integrator is used here: curvature, the earth's rotation, gravity's
 fall with height and the step control are all checked at once. Only the drag curve's rows are shared.
 """
 

@@ -98,9 +98,7 @@ def test_radius_is_the_mean_of_the_ellipsoids_curvatures(lat_deg: float) -> None
     assert origin.radius_m - 250.0 == pytest.approx(np.sqrt(along * across), rel=1e-7)
 
 
-@pytest.mark.parametrize(
-    ("lat_deg", "gravity"), [(0.0, 9.7803253359), (45.0, 9.8061977694), (-90.0, 9.8321849378)]
-)
+@pytest.mark.parametrize(("lat_deg", "gravity"), [(0.0, 9.7803253359), (45.0, 9.8061977694), (-90.0, 9.8321849378)])
 def test_gravity_is_that_of_wgs84(lat_deg: float, gravity: float) -> None:
     assert Origin(np.radians(lat_deg), 0.0).gravity_mps2 == pytest.approx(gravity, abs=2e-9)
 
