@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from opencram.physics import kernel as kernel_module
 from opencram.physics.kernel import device, kernel
 
 MODULE = """
@@ -25,9 +26,8 @@ def quarter(x):
 print(quarter(8.0), quarter.stats.cache_path or "nowhere")
 """
 
-# The locator that numba asks for a folder named to it: with it alone, numba has nowhere to go by itself, as in a
-# read-only tree whose user has no home.
-NOWHERE = {"NUMBA_CACHE_LOCATOR_CLASSES": "UserProvidedCacheLocator", "NUMBA_CACHE_DIR": ""}
+# With this place alone numba has nowhere to go by itself, as in a read-only tree whose user has no home.
+NOWHERE = {"NUMBA_CACHE_LOCATOR_CLASSES": "opencram.physics.kernel.NamedFolder", "NUMBA_CACHE_DIR": ""}
 
 
 def run_module(tmp_path: Path, temp: Path) -> tuple[str, str]:
@@ -69,6 +69,30 @@ def test_a_file_in_the_folders_place_is_no_obstacle(tmp_path: Path) -> None:
     temp.mkdir()
     private_folder(temp).touch()
     assert run_module(tmp_path, temp) == ("2.0", "nowhere")
+
+
+def test_a_change_in_what_a_kernel_rests_on_is_noticed(tmp_path: Path) -> None:
+    """Numba alone goes on with the old part: its cache looks at the kernel's own file only."""
+    package = tmp_path / "opencram" / "physics"
+    package.mkdir(parents=True)
+    for file in (package.parent / "__init__.py", package / "__init__.py"):
+        file.touch()
+    (package / "kernel.py").write_bytes(Path(kernel_module.__file__).read_bytes())
+    (package / "part.py").write_text("FACTOR = 2.0\n")
+    (package / "whole.py").write_text(
+        "from opencram.physics.kernel import kernel\nfrom opencram.physics.part import FACTOR\n\n\n"
+        "@kernel('float64(float64)')\ndef scaled(x):\n    return FACTOR * x\n"
+    )
+    ask = "from opencram.physics.whole import scaled; print(scaled(1.0), sum(scaled.stats.cache_hits.values()))"
+
+    def answer() -> str:
+        env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+        return subprocess.run([sys.executable, "-c", ask], env=env, capture_output=True, text=True, check=True).stdout
+
+    assert answer() == "2.0 0\n"
+    assert answer() == "2.0 1\n"
+    (package / "part.py").write_text("FACTOR = 3.0\n")
+    assert answer() == "3.0 0\n"
 
 
 @device

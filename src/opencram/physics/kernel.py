@@ -4,14 +4,20 @@
 and nothing is ever compiled inside a step. No `fastmath`: the same input must give the same bits.
 """
 
+import hashlib
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any, ParamSpec, TypeVar, cast
+
+import numba
+from numba.core import caching, config
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -46,8 +52,6 @@ def _compile(signatures: list[str] | None, function: Callable[..., Any]) -> obje
 
     So a read-only tree whose user has no home, or a full disk, costs start-up time only.
     """
-    import numba
-    from numba.core import config
 
     def compiled(cached: bool) -> object:
         return numba.njit(signatures, cache=cached, fastmath=False, error_model="numpy")(function)
@@ -76,3 +80,41 @@ def _private_folder() -> Path | None:
         return None
     private = not hasattr(os, "getuid") or (found.st_uid == user and not found.st_mode & 0o022)
     return folder if private and stat.S_ISDIR(found.st_mode) and os.access(folder, os.W_OK) else None
+
+
+class _Stamped:
+    """Makes the cache notice a change in any module that a kernel's own rests on; numba sees only its own."""
+
+    _py_file: str
+
+    def get_source_stamp(self) -> str:
+        return _stamp(Path(self._py_file))
+
+
+@cache
+def _stamp(source: Path) -> str:
+    """Digest of a source file and of the opencram modules that it imports, and so on."""
+    text = source.read_bytes()
+    digest = hashlib.sha256(text)
+    for name in re.findall(rb"^from (opencram[.\w]*) import", text, re.MULTILINE):
+        needed = import_module(name.decode()).__file__
+        digest.update(_stamp(Path(needed)).encode() if needed else b"")
+    return digest.hexdigest()
+
+
+class NamedFolder(_Stamped, caching.UserProvidedCacheLocator):
+    """The folder of NUMBA_CACHE_DIR, where one is named."""
+
+
+class OwnTree(_Stamped, caching.InTreeCacheLocator):
+    """`__pycache__` beside the module."""
+
+
+class UsersCache(_Stamped, caching.UserWideCacheLocator):
+    """The user's cache folder."""
+
+
+if not vars(config)["CACHE_LOCATOR_CLASSES"]:
+    vars(config)["CACHE_LOCATOR_CLASSES"] = ",".join(
+        f"{__name__}.{c.__name__}" for c in (NamedFolder, OwnTree, UsersCache)
+    )
