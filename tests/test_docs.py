@@ -1,5 +1,7 @@
 """The reference lists what there is: every command, option, column and key has its entry, and no entry is stale."""
 
+import fnmatch
+import itertools
 import re
 import types
 import typing
@@ -132,6 +134,23 @@ def test_marked_values_have_their_entry() -> None:
     from opencram.world.scenario import Marked
 
     assert_same("scenario.md", "Marked values", set(Marked.model_fields), section("scenario.md", "Marked values"))
+
+
+# ---- columns of tables --------------------------------------------------------------------------------------------
+
+
+def columns_of() -> dict[str, list[str]]:
+    from opencram.record.parquet import COLUMNS
+
+    return COLUMNS
+
+
+@pytest.mark.parametrize("table", sorted(columns_of()))
+def test_every_column_has_its_entry(table: str) -> None:
+    columns, entries = columns_of()[table], section("columns.md", table)
+    matched = {entry: fnmatch.filter(columns, re.sub("<[a-z]+>", "*", entry)) for entry in entries}
+    described = set(itertools.chain.from_iterable(matched.values()))
+    assert_same("columns.md", table, set(columns), described | {entry for entry in entries if not matched[entry]})
 
 
 # ---- links --------------------------------------------------------------------------------------------------------

@@ -18,8 +18,8 @@ LAYERS = ("errors", "yamlfile", "zonefile", "tables", "site", "physics", "tracki
 READS_PACKAGE_DATA = {"yamlfile.py", "site.py", "physics/threats.py", "physics/kernel.py"}
 """Core files that may open files: what people wrote (YAML, the sites), the catalogue, the compiler's cache."""
 
-NOT_IN_CORE = {"os", "io", "sys", "time", "socket", "random", "secrets", "uuid", "threading", "asyncio", "subprocess"}
-FILES = {"pathlib", "os", "stat", "tempfile", "io", "importlib"}
+NOT_IN_CORE = {"os", "io", "time", "socket", "random", "secrets", "uuid", "threading", "asyncio", "subprocess"}
+FILES = {"pathlib", "os", "stat", "tempfile", "io", "sys", "importlib"}
 CLOCKS = {"now", "utcnow", "today", "time_ns", "monotonic", "perf_counter"}
 
 MAX_FUNCTION_LINES = 70
