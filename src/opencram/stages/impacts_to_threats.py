@@ -223,7 +223,7 @@ def _falling(
         return Standing()
     hazards = np.array([_classes()[c].hazard_radius_m for c in found.cls.tolist()])
     p = found.weight[:, None] * _p_zones(found.impact_enu_m, found.impact_cov_m2, hazards, layout)
-    left_s: FloatArray = (found.impact_time_ns - now_ns) * 1e-9
+    left_s = ((found.impact_time_ns - now_ns) * 1e-9).astype(np.float64)
     names, first, member = np.unique(found.track, return_index=True, return_inverse=True)
     p_hit, when_s, sigma_s = _mix(p, left_s, found.impact_time_sigma_s, member, len(names))
     p_hit *= _existence(tracks, names)[:, None]
@@ -410,8 +410,8 @@ def carried(seen: Seen, at_ns: int, layout: Layout) -> FloatArray:
         return state
     steps = max(1, math.ceil(abs(seconds) / STEP_S))
     drag = _classes()[max(seen.cls, 0)].drag
-    path = fly(seen.mean, seconds / steps, steps, layout.env, layout.air, drag)
-    return path[steps]
+    path: FloatArray = fly(seen.mean, seconds / steps, steps, layout.env, layout.air, drag)[steps]
+    return path
 
 
 def _footprint(
@@ -442,5 +442,5 @@ def _footprint(
 
 
 def _one(time_ns: int, track: int, cls: int, debris: bool) -> Objects:
-    columns = (np.array([x], np.int64) for x in (time_ns, track, cls))
-    return Objects(*columns, np.array([debris]))
+    times, tracks, classes = (np.array([x], np.int64) for x in (time_ns, track, cls))
+    return Objects(times, tracks, classes, np.array([debris]))

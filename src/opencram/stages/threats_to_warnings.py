@@ -370,10 +370,11 @@ def _tell_report(told: ZoneState, picture: Picture, report: Observation, zone: Z
 
 
 def _why_alert(picture: Picture, zone: Zone, rules: Rules, now_ns: int) -> str:
+    ratio = 1.0 / rules.alert_p - 1.0
     return (
         f"{_tracks(picture.tracks)} ({picture.kind}) may hit {zone.name}: chance {picture.p:.2g}, "
-        f"alert from {rules.alert_p:.2g} on (a miss costs {1.0 / rules.alert_p - 1.0:.0f} times a false alarm); {_when(picture, now_ns)}, "
-        f"time to shelter {rules.shelter_s:.0f} s"
+        f"alert from {rules.alert_p:.2g} on (a miss costs {ratio:.0f} times a false alarm); "
+        f"{_when(picture, now_ns)}, time to shelter {rules.shelter_s:.0f} s"
     )
 
 
