@@ -1,17 +1,17 @@
 """Recordings: all that went in and came out, in one MCAP file that replays with no other file.
 
 Every message is JSON. `/meta`, `/site` and `/scenario` come first; `/tick` holds a tick's inputs in order, the other
-channels what came out of it; `/snapshot` is the whole state behind a tick, for a replay that begins later. A file cut
-anywhere, or damaged, is read up to there.
+channels what came out of it; `/snapshot` is the whole state in front of a tick, for a replay that begins later. A file
+cut anywhere, or damaged, is read up to there.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 import msgspec
 import numpy as np
@@ -40,11 +40,11 @@ class Tick(msgspec.Struct, frozen=True):
     seq: int
     now_ns: int
     inbox: list[Input]
-    truth: dict[str, list[Any]] | None = None
+    truth: dict[str, Sequence[Any]] | None = None
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """The pipeline's saved state behind the tick `seq`."""
+    """The pipeline's saved state in front of the tick `seq`."""
 
     seq: int
     now_ns: int
@@ -54,7 +54,7 @@ class Snapshot(msgspec.Struct, frozen=True):
 class Recorder:
     """Writes a recording; use it as a context manager, or call `close`.
 
-    Ticks reach the operating system within a second of simulated time, snapshots and the head at once.
+    The head reaches the operating system at once, ticks within a second of simulated time.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Recorder:
         from mcap.writer import CompressionType, Writer
 
         self._file = path.open("wb")
-        self._writer: Any = Writer(self._file, chunk_size=CHUNK_BYTES, compression=CompressionType.ZSTD)
+        self._writer = cast(Any, Writer(self._file, chunk_size=CHUNK_BYTES, compression=CompressionType.ZSTD))
         self._writer.start(profile="", library="opencram")
         self._channels: dict[str, int] = {}
         self._seq = 0
@@ -78,12 +78,19 @@ class Recorder:
             self._put("/scenario", 0, scenario_docs)
         self._writer.flush()
 
-    def tick(
-        self, seq: int, now_ns: int, inbox: list[Input], outbox: Outbox, truth: dict[str, list[Any]] | None = None
+    def inputs(
+        self, seq: int, now_ns: int, inbox: list[Input], truth: Mapping[str, Sequence[Any]] | None = None
     ) -> None:
-        """Record a tick and what came of it."""
+        """Record a tick's inputs, before they are used; `truth` are the world's rows for the truth table."""
+        if self._flushed_ns is None or now_ns - self._flushed_ns >= FLUSH_NS:
+            self._writer.flush()
+            self._flushed_ns = now_ns
         self._seq = seq
-        self._put("/tick", now_ns, Tick(seq, now_ns, inbox, truth))
+        self._put("/tick", now_ns, Tick(seq, now_ns, inbox, None if truth is None else dict(truth)))
+
+    def outputs(self, seq: int, now_ns: int, outbox: Outbox) -> None:
+        """Record what came of a tick."""
+        self._seq = seq
         for name in TABLES:
             table = getattr(outbox, name)
             if len(table):
@@ -91,16 +98,11 @@ class Recorder:
         for name in DECISIONS:
             for decision in getattr(outbox, name):
                 self._put(f"/{name}", now_ns, decision)
-        if self._flushed_ns is None:
-            self._flushed_ns = now_ns
-        elif now_ns - self._flushed_ns >= FLUSH_NS:
-            self._writer.flush()
-            self._flushed_ns = now_ns
 
     def snapshot(self, seq: int, now_ns: int, state: bytes) -> None:
-        """Record the pipeline's saved state as it is after tick `seq`."""
+        """Record the pipeline's saved state as it is in front of tick `seq`, whose time is `now_ns`."""
+        self._seq = seq
         self._put("/snapshot", now_ns, Snapshot(seq, now_ns, state))
-        self._writer.flush()
 
     def truth(self, now_ns: int, truth: Mapping[str, Any]) -> None:
         """Record what the simulated world knows at the end."""
@@ -160,21 +162,21 @@ class Recording:
         if found != FORMAT:
             raise InputError(f"{path}: found a recording of format {found}, expected format {FORMAT}")
 
-    def ticks(self, after_seq: int = -1) -> Iterator[Tick]:
-        """The ticks behind number `after_seq`, in order."""
+    def ticks(self, from_seq: int = 0) -> Iterator[Tick]:
+        """The ticks from number `from_seq` on, in order."""
         for topic, seq, _, data in self.messages():
-            if topic == "/tick" and seq > after_seq:
+            if topic == "/tick" and seq >= from_seq:
                 yield _decoded(self.path, data, Tick)
             elif topic == "/truth":
                 self.truth = _decoded(self.path, data, dict[str, Any])
 
     def snapshot_before(self, time_ns: int) -> Snapshot | None:
-        """The last snapshot whose time is not after `time_ns`; None if there is none."""
+        """The last snapshot in front of a tick whose time is not after `time_ns`; None if there is none."""
         last = None
         for topic, _, log_ns, data in self.messages():
-            if topic == "/tick" and log_ns > time_ns:
+            if topic in ("/tick", "/snapshot") and log_ns > time_ns:
                 break
-            if topic == "/snapshot" and log_ns <= time_ns:
+            if topic == "/snapshot":
                 last = data
         return None if last is None else _decoded(self.path, last, Snapshot)
 
