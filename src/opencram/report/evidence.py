@@ -1,0 +1,143 @@
+"""What a report rests on: the tables of a run folder as NumPy columns, and what the simulated world knows.
+
+Columns carry the names of the contract; times are int64 ns UTC under `time`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opencram.tables import Effect, Engagement, FloatArray, Health, Reject, ZoneWarning
+
+Columns = Mapping[str, NDArray[Any]]
+
+
+class TruthObject(Protocol):
+    """What the world knows of an object that was launched."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def cls(self) -> str: ...
+    @property
+    def hostile(self) -> bool: ...
+    @property
+    def launch_ns(self) -> int: ...
+    @property
+    def launch_enu_m(self) -> FloatArray: ...
+    @property
+    def outcome(self) -> str: ...
+    @property
+    def end_ns(self) -> int: ...
+    @property
+    def end_enu_m(self) -> FloatArray: ...
+    @property
+    def undefended_enu_m(self) -> FloatArray: ...
+    @property
+    def undefended_zones(self) -> Sequence[str]: ...
+    @property
+    def engaged(self) -> Sequence[int]: ...
+
+
+class TruthDebris(Protocol):
+    """A piece of what was shot down, where and when it came down."""
+
+    @property
+    def object(self) -> str: ...
+    @property
+    def end_ns(self) -> int: ...
+    @property
+    def end_enu_m(self) -> FloatArray: ...
+
+
+@dataclass(frozen=True)
+class RunMeta:
+    """What a run was: `kind` is 'simulation' or 'replay'."""
+
+    kind: str
+    scenario: str | None
+    seed: int | None
+    digest: str
+    start_ns: int
+    end_ns: int
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """All that was decided or noted in a run, in order."""
+
+    warnings: Sequence[ZoneWarning] = ()
+    engagements: Sequence[Engagement] = ()
+    effects: Sequence[Effect] = ()
+    rejects: Sequence[Reject] = ()
+    health: Sequence[Health] = ()
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What the simulated world knows; a run on real plots has none."""
+
+    objects: Sequence[TruthObject]
+    debris: Sequence[TruthDebris]
+
+    @property
+    def hostile(self) -> list[TruthObject]:
+        """What was sent to do harm: birds and aircraft are not."""
+        return [thing for thing in self.objects if thing.hostile]
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables that a summary and a report read; a table that a run has not is empty."""
+
+    tracks: Columns = field(default_factory=dict)
+    impacts: Columns = field(default_factory=dict)
+    truth: Columns = field(default_factory=dict)
+
+
+def read_tables(run_dir: Path) -> Tables:
+    """Read what is needed of `tables/*.parquet`."""
+    return Tables(**{name: read_columns(run_dir / "tables" / f"{name}.parquet") for name in Tables.__annotations__})
+
+
+def read_columns(path: Path) -> Columns:
+    """The columns of one Parquet table; none where there is no such file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not path.exists():
+        return {}
+    table = pq.read_table(path)
+    columns: dict[str, NDArray[Any]] = {}
+    for name in table.column_names:
+        column = table.column(name)
+        if pa.types.is_timestamp(column.type):
+            column = column.cast(pa.timestamp("ns", "UTC")).cast(pa.int64())
+        columns[name] = column.to_numpy()
+    return columns
+
+
+def has_rows(columns: Columns) -> bool:
+    """Whether a table has any row."""
+    return "time" in columns and len(columns["time"]) > 0
+
+
+def take(columns: Columns, rows: NDArray[Any]) -> Columns:
+    """The rows of a mask or an index array."""
+    return {name: values[rows] for name, values in columns.items()}
+
+
+def by_track(columns: Columns) -> dict[int, Columns]:
+    """A table's rows by track, tracks in order, each in order of time."""
+    if not has_rows(columns):
+        return {}
+    order = np.lexsort((columns["time"], columns["track"]))
+    tracks, starts = np.unique(columns["track"][order], return_index=True)
+    parts = np.split(order, starts[1:])
+    return {int(track): take(columns, rows) for track, rows in zip(tracks, parts, strict=True)}
