@@ -10,7 +10,7 @@ from opencram.stages.bytes_to_plots import bytes_to_plots
 from opencram.stages.impacts_to_threats import impacts_to_threats
 from opencram.stages.plots_to_tracks import let_go, note_breakups, plots_to_tracks
 from opencram.stages.threats_to_engagements import pending, threats_to_engagements
-from opencram.stages.threats_to_warnings import threats_to_warnings
+from opencram.stages.threats_to_warnings import sift_observations, threats_to_warnings
 from opencram.stages.tracks_to_impacts import tracks_to_impacts
 from opencram.state import State
 from opencram.tables import Effect, Hypotheses, Impacts, Input, Observation, Outbox, Plots, Tracks
@@ -22,7 +22,7 @@ def step(state: State, inbox: list[Input], now_ns: int, site: Site) -> Outbox:
     No clock, no randomness, no input or output of its own: the same state and inputs give the same bits.
     """
     inbox = in_order(inbox)
-    observations = [i for i in inbox if isinstance(i, Observation)]
+    observations, refused = sift_observations((i for i in inbox if isinstance(i, Observation)), now_ns, site)
     effects = [i for i in inbox if isinstance(i, Effect)]
 
     scans, rejects, health = bytes_to_plots(state.plots, inbox, now_ns, site)
@@ -43,7 +43,7 @@ def step(state: State, inbox: list[Input], now_ns: int, site: Site) -> Outbox:
         threats=threats,
         warnings=tuple(warnings),
         engagements=tuple(engagements),
-        rejects=tuple(rejects),
+        rejects=(*rejects, *refused),
         health=tuple(health),
     )
 

@@ -111,7 +111,7 @@ def layout_of(site: Site) -> Layout:
         coverage=_rows([_coverage(s) for s in site.sensors], 6),
         p_detect=np.array([DEFAULT_P_DETECT if s.detection is None else s.detection for s in site.sensors]),
         false_plots=np.array(
-            [DEFAULT_FALSE_PLOTS if s.false_plots_per_scan is None else s.false_plots_per_scan for s in site.sensors]
+            [DEFAULT_FALSE_PLOTS if s.false_plots_per_scan is None else max(s.false_plots_per_scan, 0.1) for s in site.sensors]
         ),
         zone_index={z.id: i for i, z in enumerate(site.zones)},
         zone_shapes=tuple(_zone_shape(z, origin) for z in site.zones),

@@ -16,6 +16,7 @@ from opencram.tables import (
     OTHER,
     TENTATIVE,
     UNKNOWN,
+    BoolArray,
     Effect,
     FloatArray,
     IntArray,
@@ -104,7 +105,7 @@ def note_breakups(state: TracksState, effects: list[Effect], now_ns: int) -> Non
     for effect in effects:
         if effect.outcome == "kill":
             state.breakups.append(Breakup(effect.time_ns, np.array([effect.east_m, effect.north_m, effect.up_m])))
-            state.bank.debris |= state.bank.track == effect.track
+            lifecycle.break_up(state.bank, state.bank.track == effect.track)
 
 
 def _score(bank: Bank, scan: Plots, z: FloatArray, sensor: int, layout: Layout) -> FloatArray:
@@ -162,12 +163,14 @@ def _give_birth(
     able = able[: max(room, 0)]
     n = len(able)
     place, rot = layout.sensor_enu_m[sensor], layout.sensor_rot[sensor]
-    mean, cov = np.empty((n, MODELS, STATES)), np.empty((n, MODELS, STATES, STATES))
-    for i, plot in enumerate(able):
-        start_track(z[plot], layout.sensor_sigma[sensor], place, rot, lifecycle.PRIOR, mean[i], cov[i])
-    score = np.full(n, lifecycle.BIRTH_SCORE)
     time_ns = scan.time_ns[able]
     at = turned(spherical_to_enu(z[able, 0], z[able, 1], z[able, 2]), rot.T) + place
+    debris = _from_breakup(state.breakups, time_ns, at)
+    mean, cov = np.empty((n, MODELS, STATES)), np.empty((n, MODELS, STATES, STATES))
+    for i, plot in enumerate(able):
+        prior = lifecycle.DEBRIS_PRIOR if debris[i] else lifecycle.PRIOR
+        start_track(z[plot], layout.sensor_sigma[sensor], place, rot, prior, mean[i], cov[i])
+    score = np.full(n, lifecycle.BIRTH_SCORE)
     state.bank.append(
         Bank(
             track=state.next_track + np.arange(n, dtype=np.int64),
@@ -181,14 +184,14 @@ def _give_birth(
             mode=np.full((n, MODELS), 1.0 / MODELS),
             score=score,
             best=score.copy(),
-            debris=_from_breakup(state.breakups, time_ns, at),
+            debris=debris,
         )
     )
     state.next_track += n
     return able
 
 
-def _from_breakup(breakups: list[Breakup], time_ns: IntArray, pos_enu_m: FloatArray) -> np.ndarray:
+def _from_breakup(breakups: list[Breakup], time_ns: IntArray, pos_enu_m: FloatArray) -> BoolArray:
     """Which plots (n,) at places (n, 3) may come from a break-up."""
     debris = np.zeros(len(time_ns), np.bool_)
     for b in breakups:

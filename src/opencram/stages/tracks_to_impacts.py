@@ -57,9 +57,10 @@ def _classes() -> tuple[tuple[Threat, ...], IntArray, FloatArray]:
 
 
 @lru_cache(maxsize=1)
-def _fragments() -> tuple[tuple[Threat, ...], IntArray, FloatArray]:
-    threats = tuple(t for t in catalogue().values() if t.family == "debris")
-    return threats, np.array([class_index(t.id) for t in threats], np.int64), class_rows(list(threats))
+def _fragment() -> tuple[Threat, int]:
+    """The class of debris and its index."""
+    threat = next(t for t in catalogue().values() if t.family == "debris")
+    return threat, class_index(threat.id)
 
 
 def tracks_to_impacts(
@@ -83,12 +84,7 @@ def tracks_to_impacts(
 
 def _predict(tracks: Tracks, row: int, layout: Layout) -> Hypotheses | None:
     """The hypotheses of one track, carried to the ground and back to the launch; None if none comes down."""
-    threats, index, figures = _fragments() if tracks.debris[row] else _classes()
-    n = len(threats)
-    mean, cov = tracks.mean[row], tracks.cov[row]
-    weights, means, covs = np.empty(n), np.empty((n, STATES)), np.empty((n, STATES, STATES))
-    speed, speed_sigma = _launch_speed(mean, cov, threats[0].drag, layout)
-    weigh(mean, cov, figures, LN_BETA_MEAN, LN_BETA_SIGMA, speed, speed_sigma, weights, means, covs)
+    threats, index, weights, means, covs = _kinds(tracks, row, layout)
     landed = []
     for c in np.flatnonzero(weights >= LEAST_WEIGHT):
         ahead = ground_jacobian(means[c], 1.0, layout.env, layout.air, threats[c].drag)
@@ -98,6 +94,22 @@ def _predict(tracks: Tracks, row: int, layout: Layout) -> Hypotheses | None:
     if not landed:
         return None
     return _table(tracks, row, landed, index, weights, means, covs)
+
+
+def _kinds(
+    tracks: Tracks, row: int, layout: Layout
+) -> tuple[tuple[Threat, ...], IntArray, FloatArray, FloatArray, FloatArray]:
+    """What the track may be: classes, their indices, weights, means and covariances; debris is debris, as it flies."""
+    mean, cov = tracks.mean[row], tracks.cov[row]
+    if tracks.debris[row]:
+        fragment, its_index = _fragment()
+        return (fragment,), np.array([its_index], np.int64), np.ones(1), mean[None], cov[None]
+    threats, index, figures = _classes()
+    n = len(threats)
+    weights, means, covs = np.empty(n), np.empty((n, STATES)), np.empty((n, STATES, STATES))
+    speed, speed_sigma = _launch_speed(mean, cov, threats[0].drag, layout)
+    weigh(mean, cov, figures, LN_BETA_MEAN, LN_BETA_SIGMA, speed, speed_sigma, weights, means, covs)
+    return threats, index, weights, means, covs
 
 
 def _launch_speed(mean: FloatArray, cov: FloatArray, drag: FloatArray, layout: Layout) -> tuple[float, float]:
@@ -204,6 +216,8 @@ def _with_launch(state: ImpactsState, impact: Impacts) -> Impacts:
 
 def _name_other(tracks: Tracks, row: int) -> int:
     """Class index of what keeps flying under power: by speed and height, once it has been seen long enough."""
+    if tracks.debris[row]:
+        return _fragment()[1]
     patient = tracks.n_plots[row] >= PATIENCE_PLOTS and tracks.time_ns[row] - tracks.born_ns[row] >= PATIENCE_NS
     if not patient:
         return UNKNOWN

@@ -5,8 +5,11 @@ so a far track changes no bit of another's result.
 """
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
-from opencram.tables import FloatArray, IntArray
+from opencram.tables import BoolArray, FloatArray, IntArray
 
 LARGE_COST = 1e9
 """Stands for 'not in the gate' in the assignment; far above any log-likelihood, small enough to keep its digits."""
@@ -32,11 +35,8 @@ def assign(gain: FloatArray) -> IntArray:
     return chosen
 
 
-def _components(worth: np.ndarray) -> list[tuple[IntArray, IntArray]]:
+def _components(worth: BoolArray) -> list[tuple[IntArray, IntArray]]:
     """Groups of tracks and plots connected by gated pairs, in the order of their first track."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     n, m = worth.shape
     rows, cols = np.nonzero(worth)
     graph = coo_array((np.ones(len(rows), np.int8), (rows, cols + n)), shape=(n + m, n + m))
@@ -47,10 +47,8 @@ def _components(worth: np.ndarray) -> list[tuple[IntArray, IntArray]]:
     return groups
 
 
-def _solve(gain: FloatArray, worth: np.ndarray, tracks: IntArray, plots: IntArray, chosen: IntArray) -> None:
+def _solve(gain: FloatArray, worth: BoolArray, tracks: IntArray, plots: IntArray, chosen: IntArray) -> None:
     """The best assignment within one component, written into `chosen`; each track may also take no plot at gain zero."""
-    from scipy.optimize import linear_sum_assignment
-
     k = len(tracks)
     cost = np.full((k, len(plots) + k), LARGE_COST)
     pairs = np.ix_(tracks, plots)

@@ -36,6 +36,12 @@ LN_BETA_MEAN, LN_BETA_SIGMA = math.log(9_000.0), 0.8
 """Before anything is known: any velocity of an artillery rocket, any ballistic coefficient from 60 mm mortar to 240 mm rocket."""
 PRIOR = np.array([VELOCITY_SIGMA_MPS, LN_BETA_MEAN, LN_BETA_SIGMA])
 
+DEBRIS_LN_BETA_MEAN, DEBRIS_LN_BETA_SIGMA = math.log(200.0), 1.0
+"""Pieces of a broken rocket, from sheet metal to a motor tube: 70 to 550 kg/m2 within one sigma (assumed)."""
+DEBRIS_PRIOR = np.array([VELOCITY_SIGMA_MPS, DEBRIS_LN_BETA_MEAN, DEBRIS_LN_BETA_SIGMA])
+BREAKUP_KICK_MPS = 50.0
+"""What a break-up may change a piece's velocity by, one sigma per axis (assumed)."""
+
 
 def _floats(*tail: int) -> FloatArray:
     return np.empty((0, *tail))
@@ -83,6 +89,18 @@ def hit(bank: Bank, rows: IntArray, gain: FloatArray) -> None:
     bank.n_plots[rows] += 1
     believed = (bank.score[rows] >= CONFIRM_SCORE) & (bank.n_plots[rows] >= CONFIRM_PLOTS)
     bank.status[rows[believed]] = CONFIRMED
+
+
+def break_up(bank: Bank, rows: BoolArray) -> None:
+    """Tracks whose object was broken up follow one of its pieces from now on: another drag, a kick, another name."""
+    bank.debris |= rows
+    for row in np.flatnonzero(rows):
+        bank.mean[row, :, 6] = DEBRIS_LN_BETA_MEAN
+        bank.cov[row, :, 6, :] = 0.0
+        bank.cov[row, :, :, 6] = 0.0
+        bank.cov[row, :, 6, 6] = DEBRIS_LN_BETA_SIGMA**2
+        for axis in (3, 4, 5):
+            bank.cov[row, :, axis, axis] += BREAKUP_KICK_MPS**2
 
 
 def given_up(bank: Bank, now_ns: int, look_s: FloatArray, ln_miss: FloatArray) -> BoolArray:
