@@ -1,0 +1,599 @@
+"""Warnings of one zone and of several: every transition, its reason, its deadline, and that none is forgotten."""
+
+import copy
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from opencram.physics.threats import class_index
+from opencram.site import Site
+from opencram.stages import threats_to_warnings as stage
+from opencram.stages.threats_to_warnings import (
+    ALERT,
+    PRE_ALERT,
+    QUIET,
+    WarningsState,
+    leave_p,
+    rules_of,
+    sift_observations,
+    threats_to_warnings,
+)
+from opencram.tables import UNKNOWN, Effect, Observation, Threats, ZoneWarning
+from small_site import SECOND_NS, START_NS, site_of, square
+
+# a base: a miss costs 60 times a false alarm, so alert from 1/61, pre-alert from 0.3/61; shelter takes 15 s
+SITE = site_of([square("base", 0, 0, kind="base"), square("town", 2000, 0, kind="district")])
+RULES = rules_of(SITE.policy, SITE.zones[0])
+P_ALERT, P_PRE = 1.0 / 61.0, 0.3 / 61.0
+ROCKET, DRONE = class_index("rocket-107"), class_index("drone")
+NEAR_S = 20.0
+"""Near enough that waiting to know better would cost time to shelter."""
+
+Row = tuple[int, float, float]
+"""Track, chance of a hit, seconds from START to its impact."""
+
+
+def at(seconds: float) -> int:
+    return START_NS + round(seconds * SECOND_NS)
+
+
+def threats(rows: Iterable[Row], zone: int = 0, cls: int = ROCKET, debris: bool = False) -> Threats:
+    rows = list(rows)
+    n = len(rows)
+    return Threats(
+        time_ns=np.full(n, START_NS),
+        track=np.array([r[0] for r in rows], np.int64),
+        zone=np.full(n, zone),
+        cls=np.full(n, cls),
+        p_hit=np.array([r[1] for r in rows], np.float64),
+        impact_time_ns=np.array([at(r[2]) for r in rows], np.int64),
+        debris=np.full(n, debris),
+    )
+
+
+class Run:
+    """The stage fed tick by tick; `seconds` count from START."""
+
+    def __init__(self, site: Site = SITE) -> None:
+        self.site, self.state, self.log = site, WarningsState(), []  # type: ignore[var-annotated]
+
+    def tick(
+        self,
+        seconds: float,
+        rows: Iterable[Row] | Threats = (),
+        reports: Sequence[Observation] = (),
+        killed: Sequence[int] = (),
+        missed: Sequence[int] = (),
+    ) -> list[str]:
+        table = rows if isinstance(rows, Threats) else threats(rows)
+        effects = [effect(seconds, track, "kill") for track in killed] + [effect(seconds, t, "miss") for t in missed]
+        out = threats_to_warnings(self.state, table, reports, effects, at(seconds), self.site)
+        self.log += out
+        return [w.state for w in out]
+
+    def until(self, start: float, end: float, rows: Iterable[Row] | Threats = (), step: float = 0.1) -> list[str]:
+        """Ticks from start to end (not included); the states told, in order."""
+        table = rows if isinstance(rows, Threats) else threats(rows)
+        return [s for t in np.arange(start, end - 1e-9, step).tolist() for s in self.tick(t, table)]
+
+    @property
+    def last(self) -> ZoneWarning:
+        return self.log[-1]
+
+
+def effect(seconds: float, track: int, outcome: str) -> Effect:
+    return Effect(time_ns=at(seconds), engagement=1, track=track, outcome=outcome, east_m=0.0, north_m=0.0, up_m=500.0)
+
+
+def report(seconds: float, zone: str = "base", kind: str = "blast") -> Observation:
+    return Observation(time_ns=at(seconds), zone=zone, kind=kind, source="sensor-7")
+
+
+# ---- raising ------------------------------------------------------------------------------------------------------
+
+
+def test_empty_sky_stays_quiet() -> None:
+    run = Run()
+    assert run.until(0.0, 60.0) == []
+    assert run.state == WarningsState()
+
+
+@pytest.mark.parametrize(("p", "told"), [(P_ALERT * 1.001, ["alert"]), (P_ALERT * 0.999, ["pre-alert"])])
+def test_alert_threshold_is_what_the_costs_call_for(p: float, told: list[str]) -> None:
+    assert Run().tick(0.0, [(1, p, NEAR_S)]) == told
+
+
+@pytest.mark.parametrize(("p", "told"), [(P_PRE * 1.001, ["pre-alert"]), (P_PRE * 0.999, [])])
+def test_pre_alert_threshold_is_the_policy_s_share_of_it(p: float, told: list[str]) -> None:
+    assert Run().tick(0.0, [(1, p, NEAR_S)]) == told
+
+
+def test_threshold_follows_the_kind_of_zone() -> None:
+    """3 % alerts a base (from 1.6 %), and only pre-alerts a district (from 4.8 %)."""
+    run = Run()
+    both = Threats.concat([threats([(1, 0.03, NEAR_S)], zone=1), threats([(1, 0.03, NEAR_S)], zone=0)])
+    run.tick(0.0, both)
+    assert [(w.zone, w.state) for w in run.log] == [("base", "alert"), ("town", "pre-alert")]
+
+
+def test_chances_of_several_objects_add_up() -> None:
+    p = 0.6 * P_ALERT
+    assert Run().tick(0.0, [(1, p, NEAR_S)]) == ["pre-alert"]
+    run = Run()
+    assert run.tick(0.0, [(1, p, NEAR_S), (2, p, NEAR_S)]) == ["alert"]
+    assert run.last.tracks == (1, 2)
+    assert run.last.p_hit == pytest.approx(1.0 - (1.0 - p) ** 2)
+
+
+def test_many_small_chances_alert_and_name_the_worst() -> None:
+    run = Run()
+    assert run.tick(0.0, [(n, 0.9 * P_PRE + n * 1e-6, NEAR_S) for n in range(1, 21)]) == ["alert"]
+    assert run.last.tracks == (20,)
+
+
+def test_alert_waits_while_there_is_time_to_know_better() -> None:
+    """Shelter takes 15 s and waiting ends 10 s before that: 3 % alerts with 25 s to go, and not earlier."""
+    run = Run()
+    assert run.tick(0.0, [(1, 0.03, 40.0)]) == ["pre-alert"]
+    assert run.until(0.1, 15.0, [(1, 0.03, 40.0)]) == []
+    assert run.tick(15.0, [(1, 0.03, 40.0)]) == ["alert"]
+
+
+@pytest.mark.parametrize(("p", "told"), [(0.501, ["alert"]), (0.499, ["pre-alert"])])
+def test_what_is_sure_does_not_wait(p: float, told: list[str]) -> None:
+    assert Run().tick(0.0, [(1, p, 70.0)]) == told
+
+
+def test_many_far_objects_are_sure_together() -> None:
+    assert Run().tick(0.0, [(n, 0.2, 70.0) for n in range(4)]) == ["alert"]
+    assert Run().tick(0.0, [(n, 0.2, 70.0) for n in range(3)]) == ["pre-alert"]
+
+
+def test_a_zone_whose_people_need_longer_is_alerted_earlier() -> None:
+    site = site_of([square("near", 0, 0, kind="base"), square("slow", 0, 900, kind="base", time_to_shelter_s=45)])
+    both = Threats.concat([threats([(1, 0.03, 50.0)], zone=z) for z in (0, 1)])
+    run = Run(site)
+    run.tick(0.0, both)
+    assert [(w.zone, w.state) for w in run.log] == [("near", "pre-alert"), ("slow", "alert")]
+
+
+def test_a_costly_false_alarm_raises_the_threshold_above_sure() -> None:
+    """Where a false alarm costs nine times a miss, 60 % is not enough, however sure."""
+    policy = {"costs": {"base": {"cost_miss": 1.0, "cost_false": 9.0}}}
+    site = site_of([square("base", 0, 0, kind="base")], policy=policy)
+    assert Run(site).tick(0.0, [(1, 0.6, 70.0)]) == ["pre-alert"]
+    assert Run(site).tick(0.0, [(1, 0.91, 70.0)]) == ["alert"]
+
+
+def test_alert_says_why_in_figures() -> None:
+    run = Run()
+    run.tick(0.0, [(3, 0.25, NEAR_S), (8, 0.1, 24.0)])
+    warning = run.last
+    assert (warning.tracks, warning.kind, warning.seconds_left) == ((3, 8), "rocket", NEAR_S)
+    for figure in ("tracks 3 and 8", "rocket", "base", "0.32", "0.016", "60 times", "in 20 s", "shelter 15 s"):
+        assert figure in warning.reason
+
+
+def test_pre_alert_says_why_in_figures() -> None:
+    run = Run()
+    run.tick(0.0, [(3, 0.01, NEAR_S)])
+    assert all(f in run.last.reason for f in ("track 3 ", "0.01", "0.0049", "0.016", "in 20 s"))
+    run = Run()
+    run.tick(0.0, [(3, 0.1, 60.0)])
+    assert "time to know better" in run.last.reason
+
+
+def test_impact_due_now_still_alerts() -> None:
+    run = Run()
+    assert run.tick(10.0, [(1, 0.5, 9.5)]) == ["alert"]
+    assert run.last.seconds_left is None
+    assert "due now" in run.last.reason
+
+
+@pytest.mark.parametrize(
+    ("cls", "debris", "kind"),
+    [(ROCKET, False, "rocket"), (UNKNOWN, False, "rocket"), (DRONE, False, "drone"), (DRONE, True, "debris")],
+)
+def test_kind_tells_people_what_comes(cls: int, debris: bool, kind: str) -> None:
+    run = Run()
+    run.tick(0.0, threats([(1, 0.5, NEAR_S)], cls=cls, debris=debris))
+    assert run.last.kind == kind
+
+
+def test_kind_is_that_of_the_likeliest() -> None:
+    run = Run()
+    run.tick(0.0, Threats.concat([threats([(1, 0.2, NEAR_S)]), threats([(1, 0.4, NEAR_S)], debris=True)]))
+    assert run.last.kind == "debris"
+    assert run.last.tracks == (1,)
+
+
+# ---- drones -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("left_s", "told"), [(151.0, []), (149.0, ["pre-alert"]), (61.0, ["pre-alert"]), (59.0, ["alert"])]
+)
+def test_drones_count_by_the_time_of_their_earliest_arrival(left_s: float, told: list[str]) -> None:
+    assert Run().tick(0.0, threats([(1, 0.2, left_s)], cls=DRONE)) == told
+
+
+def test_drone_never_waits_longer_than_shelter_takes() -> None:
+    site = site_of([square("slow", 0, 0, kind="base", time_to_shelter_s=90)])
+    assert Run(site).tick(0.0, threats([(1, 0.2, 99.0)], cls=DRONE)) == ["alert"]
+
+
+def test_drone_that_turns_away_is_cancelled() -> None:
+    run = Run()
+    assert run.until(0.0, 10.0, threats([(1, 0.2, 50.0)], cls=DRONE), step=1.0) == ["alert"]
+    assert run.until(10.0, 20.0, threats([(1, 0.2, 400.0)], cls=DRONE), step=1.0) == ["cancel"]
+
+
+# ---- ending -------------------------------------------------------------------------------------------------------
+
+
+def test_all_clear_after_the_impact() -> None:
+    """Alert, impact at 20 s, held as a danger until 22 s, all clear 30 s after that."""
+    run = Run()
+    assert run.until(0.0, 22.0, [(1, 0.5, NEAR_S)]) == ["alert"]
+    assert run.until(22.0, 51.85) == []
+    assert run.until(51.9, 52.05) == ["all-clear"]
+    assert run.last.time_ns == at(51.9)
+    assert (run.last.tracks, run.last.seconds_left, run.last.kind) == ((1,), None, "rocket")
+    assert run.state == WarningsState()
+
+
+def test_all_clear_waits_for_the_last_impact() -> None:
+    """After the first impact nothing is in the table any more; the other's predicted impact still counts."""
+    run = Run()
+    assert run.until(0.0, 12.0, [(1, 0.5, 10.0), (2, 0.5, 40.0)]) == ["alert", "update"]
+    assert run.until(12.0, 69.95) == []
+    assert run.until(69.95, 70.2) == ["all-clear"]
+
+
+def test_all_clear_counts_anew_when_something_else_comes() -> None:
+    run = Run()
+    run.until(0.0, 22.0, [(1, 0.5, NEAR_S)])
+    assert run.until(22.0, 45.0) == []
+    assert run.until(45.0, 67.0, [(2, 0.5, 65.0)]) == ["update"]
+    assert run.last.tracks == (2,)
+    assert run.until(67.0, 96.8) == []
+    assert run.until(96.8, 97.1) == ["all-clear"]
+    assert run.last.tracks == (1, 2)
+
+
+def test_cancel_when_the_prediction_moves_away_in_time() -> None:
+    run = Run()
+    assert run.until(0.0, 2.0, [(1, 0.1, NEAR_S)]) == ["alert"]
+    assert run.until(2.0, 6.85, [(1, 0.001, NEAR_S)]) == []
+    assert run.until(6.9, 7.05, [(1, 0.001, NEAR_S)]) == ["cancel"]
+    assert "0.001" in run.last.reason
+    assert run.state == WarningsState()
+    assert run.until(7.0, 60.0, [(1, 0.001, NEAR_S)]) == []
+
+
+def test_no_cancel_once_an_impact_was_due() -> None:
+    """The prediction moves away 3 s before the impact: the hold time is not over when it comes down somewhere."""
+    run = Run()
+    run.until(0.0, 17.0, [(1, 0.1, NEAR_S)])
+    assert run.until(17.0, 46.85) == []
+    assert run.until(46.85, 49.95) == []
+    assert run.until(49.95, 50.2) == ["all-clear"]
+
+
+def test_hysteresis_holds_between_the_thresholds() -> None:
+    run = Run()
+    run.tick(0.0, [(1, P_ALERT, 25.0)])
+    held = leave_p(ALERT, RULES) * 1.001
+    assert run.until(0.1, 20.0, [(1, held, 25.0)]) == []
+    assert run.until(20.0, 24.9, [(1, leave_p(ALERT, RULES) * 0.999, 25.0)]) == []
+    assert run.until(24.9, 25.5, [(1, leave_p(ALERT, RULES) * 0.999, 25.0)]) == ["cancel"]
+
+
+def test_flicker_below_the_threshold_does_not_end_an_alert() -> None:
+    run = Run()
+    told = [s for k in range(30) for s in run.tick(k * 0.5, [(1, 0.05 if k % 8 == 0 else 0.0, 100.0 if k else 20.0)])]
+    assert told[0] == "alert"
+    assert "cancel" not in told
+
+
+def test_pre_alert_ends_too() -> None:
+    run = Run()
+    assert run.tick(0.0, [(1, 0.01, 40.0)]) == ["pre-alert"]
+    assert run.until(0.1, 4.95) == []
+    assert run.until(5.0, 5.2) == ["cancel"]
+    run = Run()
+    assert run.until(0.0, 42.0, [(1, 0.01, 40.0)]) == ["pre-alert"]
+    assert run.until(42.0, 80.0) == ["all-clear"]
+
+
+def test_leave_thresholds_lie_below_what_raises() -> None:
+    for factor in (0.01, 0.3, 0.7, 1.0):
+        site = site_of([square("base", 0, 0, kind="base")], policy={"pre_alert_factor": factor})
+        rules = rules_of(site.policy, site.zones[0])
+        assert leave_p(PRE_ALERT, rules) < rules.pre_alert_p <= rules.alert_p
+        assert leave_p(ALERT, rules) < rules.alert_p
+        assert leave_p(ALERT, rules) <= rules.pre_alert_p
+        assert leave_p(QUIET, rules) <= rules.pre_alert_p
+
+
+# ---- interception -------------------------------------------------------------------------------------------------
+
+
+def test_interception_ends_with_an_all_clear() -> None:
+    run = Run()
+    run.until(0.0, 5.0, [(1, 0.5, NEAR_S)])
+    run.tick(5.0, killed=[1])
+    assert run.until(5.1, 49.85) == []
+    assert run.until(49.9, 50.2) == ["all-clear"]
+
+
+def test_debris_prolongs_the_alert() -> None:
+    run = Run()
+    run.until(0.0, 5.0, [(1, 0.5, NEAR_S)])
+    assert run.tick(5.0, threats([(1, 0.3, 40.0)], debris=True), killed=[1]) == ["update"]
+    assert run.until(5.1, 42.0, threats([(1, 0.3, 40.0)], debris=True)) == []
+    assert run.last.kind == "debris"
+    assert run.until(42.0, 71.85) == []
+    assert run.until(71.9, 72.1) == ["all-clear"]
+
+
+def test_debris_alone_alerts() -> None:
+    assert Run().tick(0.0, threats([(1, 0.05, 15.0)], debris=True)) == ["alert"]
+
+
+def test_a_kill_elsewhere_does_not_turn_a_cancel_into_an_all_clear() -> None:
+    run = Run()
+    run.tick(0.0, [(1, 0.1, NEAR_S)])
+    run.tick(0.1, killed=[2])
+    assert run.until(0.2, 6.0) == ["cancel"]
+
+
+def test_a_miss_is_no_kill() -> None:
+    run = Run()
+    run.tick(0.0, [(1, 0.1, NEAR_S)])
+    run.tick(0.1, missed=[1])
+    assert run.until(0.2, 6.0) == ["cancel"]
+
+
+# ---- updates ------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_new_is_not_told() -> None:
+    run = Run()
+    assert run.until(0.0, 20.0, [(1, 0.3, NEAR_S)]) == ["alert"]
+
+
+@pytest.mark.parametrize(("moved_s", "told"), [(2.9, []), (-2.9, []), (3.1, ["update"]), (-3.1, ["update"])])
+def test_update_when_the_time_left_moves(moved_s: float, told: list[str]) -> None:
+    run = Run()
+    run.tick(0.0, [(1, 0.3, NEAR_S)])
+    assert run.until(2.0, 4.0, [(1, 0.3, NEAR_S + moved_s)]) == told
+
+
+def test_update_when_an_object_joins_and_at_most_once_a_second() -> None:
+    run = Run()
+    run.tick(0.0, [(1, 0.3, NEAR_S)])
+    assert run.until(0.1, 1.0, [(1, 0.3, NEAR_S), (2, 0.1, NEAR_S)]) == []
+    assert run.tick(1.0, [(1, 0.3, NEAR_S), (2, 0.1, NEAR_S)]) == ["update"]
+    assert "track 2 joined" in run.last.reason
+    assert run.until(1.1, 1.95, [(1, 0.3, NEAR_S), (2, 0.1, NEAR_S), (5, 0.1, 21.0), (6, 0.1, 21.0)]) == []
+    assert run.tick(2.0, [(1, 0.3, NEAR_S), (2, 0.1, NEAR_S), (5, 0.1, 21.0), (6, 0.1, 21.0)]) == ["update"]
+    assert "tracks 5 and 6 joined" in run.last.reason
+
+
+def test_an_object_that_leaves_and_returns_is_told_once() -> None:
+    run = Run()
+    run.tick(0.0, [(1, 0.3, NEAR_S), (2, 0.1, NEAR_S)])
+    assert run.until(0.1, 3.0, [(1, 0.3, NEAR_S)]) == []
+    assert run.until(3.0, 6.0, [(1, 0.3, NEAR_S), (2, 0.1, NEAR_S)]) == []
+
+
+def test_update_when_the_chance_rises_to_another_class_and_not_when_it_falls_back() -> None:
+    run = Run()
+    run.tick(0.0, [(1, 0.3, NEAR_S)])
+    assert run.until(1.0, 2.0, [(1, 0.49, NEAR_S)]) == []
+    assert run.until(2.0, 3.0, [(1, 0.51, NEAR_S)]) == ["update"]
+    assert "0.51" in run.last.reason
+    assert run.until(3.0, 6.0, [(1, 0.3, NEAR_S)]) + run.until(6.0, 9.0, [(1, 0.6, NEAR_S)]) == []
+
+
+def test_next_impact_of_a_salvo_is_told() -> None:
+    run = Run()
+    rows = [(1, 0.3, 10.0), (2, 0.3, 18.0)]
+    assert run.until(0.0, 10.0, rows) == ["alert"]
+    assert run.until(10.0, 12.0, rows) == ["update"]
+    assert run.last.seconds_left == pytest.approx(8.0)
+
+
+def test_pre_alert_is_not_updated() -> None:
+    run = Run()
+    run.tick(0.0, [(1, 0.005, NEAR_S)])
+    assert run.until(1.0, 5.0, [(1, 0.006, 30.0), (2, 0.006, 12.0)]) == []
+
+
+def test_pre_alert_becomes_an_alert_at_once() -> None:
+    run = Run()
+    run.tick(0.0, [(1, 0.01, NEAR_S)])
+    assert run.tick(0.1, [(1, 0.02, NEAR_S)]) == ["alert"]
+
+
+# ---- observations -------------------------------------------------------------------------------------------------
+
+
+def test_a_report_alerts_by_itself() -> None:
+    run = Run()
+    assert run.tick(5.0, reports=[report(4.5)]) == ["alert"]
+    warning = run.last
+    assert (warning.zone, warning.kind, warning.tracks, warning.seconds_left) == ("base", "observed", (), None)
+    assert all(word in warning.reason for word in ("sensor-7", "blast", "base", "0.5 s ago"))
+    assert run.until(5.1, 34.95) == []
+    assert run.until(35.0, 35.2) == ["all-clear"]
+    assert run.last.kind == "observed"
+
+
+def test_a_report_in_the_middle_of_an_alert_is_told_once() -> None:
+    run = Run()
+    run.tick(0.0, [(1, 0.3, NEAR_S)])
+    assert run.tick(0.2, [(1, 0.3, NEAR_S)], reports=[report(0.2)]) == ["update"]
+    assert run.last.kind == "observed"
+    assert "track 1" in run.last.reason
+    assert run.tick(2.0, [(1, 0.3, NEAR_S)], reports=[report(2.0)]) == []
+
+
+def test_a_later_report_prolongs_the_alert() -> None:
+    run = Run()
+    run.tick(0.0, reports=[report(0.0)])
+    assert run.until(0.1, 20.0) == []
+    run.tick(20.0, reports=[report(20.0)])
+    assert run.until(20.1, 49.95) == []
+    assert run.until(50.0, 50.2) == ["all-clear"]
+
+
+def test_a_report_turns_a_pre_alert_into_an_alert() -> None:
+    run = Run()
+    run.tick(0.0, [(1, 0.01, 40.0)])
+    assert run.tick(0.1, [(1, 0.01, 40.0)], reports=[report(0.1)]) == ["alert"]
+
+
+def test_a_report_forbids_a_cancel() -> None:
+    run = Run()
+    run.tick(0.0, [(1, 0.3, NEAR_S)])
+    run.tick(0.1, reports=[report(0.1)])
+    assert run.until(0.2, 60.0) == ["all-clear"]
+
+
+def test_a_rocket_after_a_report_is_told() -> None:
+    run = Run()
+    run.tick(0.0, reports=[report(0.0)])
+    assert run.until(1.0, 3.0, [(4, 0.3, 15.0)]) == ["update"]
+    assert (run.last.kind, run.last.tracks) == ("rocket", (4,))
+
+
+def test_first_of_several_reports_is_the_one_told() -> None:
+    run = Run()
+    run.tick(0.0, reports=[report(0.0, kind="button"), report(0.0, kind="blast")])
+    assert "button" in run.last.reason
+
+
+def test_reports_are_sifted() -> None:
+    reports = [
+        report(0.0),
+        report(0.0, zone="moon"),
+        report(0.0, zone="mars"),
+        report(-61.0),
+        report(61.0),
+        report(-59.0),
+    ]
+    good, bad = sift_observations(reports, at(0.0), SITE)
+    assert good == [reports[0], reports[5]]
+    assert [(r.source, r.count, r.sample) for r in bad] == [("sensor-7", 2, "61 s old"), ("sensor-7", 2, "moon")]
+    assert all(r.time_ns == at(0.0) for r in bad)
+
+
+# ---- never forgotten ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gap_s", [45.0, 3600.0])
+def test_all_clear_fires_on_the_first_tick_after_a_gap(gap_s: float) -> None:
+    run = Run()
+    run.tick(0.0, [(1, 0.5, 10.0)])
+    assert run.tick(gap_s) == ["all-clear"]
+
+
+def test_gap_that_ends_before_the_deadline_fires_nothing() -> None:
+    run = Run()
+    run.tick(0.0, [(1, 0.5, 10.0)])
+    assert run.tick(35.0) == []
+    assert run.tick(41.0) == ["all-clear"]
+
+
+def test_alert_after_a_gap_is_not_lost_behind_the_all_clear() -> None:
+    run = Run()
+    run.tick(0.0, [(1, 0.5, 10.0)])
+    assert run.tick(100.0, [(2, 0.5, 115.0)]) == ["update"]
+    assert run.last.tracks == (2,)
+
+
+SCRIPT = st.lists(
+    st.tuples(
+        st.sampled_from([0.1, 0.1, 0.1, 1.0, 7.0, 40.0]),
+        st.lists(
+            st.tuples(st.integers(1, 4), st.sampled_from([0.0, 0.003, 0.008, 0.02, 0.3, 0.95]), st.floats(-3.0, 60.0)),
+            max_size=3,
+        ),
+        st.sampled_from([0, 0, 0, 0, 1]),
+        st.sampled_from([(), (), (), (1,), (2, 3)]),
+    ),
+    max_size=40,
+)
+
+
+def play(run: Run, script: list[Any], start: float = 0.0) -> float:
+    now = start
+    for step, rows, reported, killed in script:
+        now += step
+        left = [(track, p, now + left_s) for track, p, left_s in rows]
+        run.tick(now, left, [report(now)] if reported else (), killed)
+    return now
+
+
+@settings(max_examples=300, deadline=None)
+@given(SCRIPT)
+def test_whatever_happens_each_story_begins_and_ends_once(script: list[Any]) -> None:
+    """Raised in order, ended by one cancel or all-clear, and always ended once the sky has been empty long enough."""
+    run = Run()
+    now = play(run, script)
+    run.until(now + 1.0, now + 200.0, step=1.0)
+    level = QUIET
+    for warning in run.log:
+        if warning.state == "pre-alert":
+            assert level == QUIET
+            level = PRE_ALERT
+        elif warning.state == "alert":
+            assert level < ALERT
+            level = ALERT
+        elif warning.state == "update":
+            assert level == ALERT
+        else:
+            assert level > QUIET
+            level = QUIET
+        assert warning.reason
+        assert 0.0 <= warning.p_hit <= 1.0
+        assert warning.seconds_left is None or warning.seconds_left > 0.0
+    assert level == QUIET
+    assert run.state == WarningsState()
+
+
+@settings(max_examples=100, deadline=None)
+@given(SCRIPT, SCRIPT)
+def test_a_copied_state_goes_on_alike(before: list[Any], after: list[Any]) -> None:
+    one, two = Run(), Run()
+    now = play(one, before)
+    two.state = copy.deepcopy(one.state)
+    first = len(one.log)
+    play(one, after, now)
+    play(two, after, now)
+    assert one.log[first:] == two.log
+
+
+@settings(max_examples=100, deadline=None)
+@given(SCRIPT)
+def test_another_zone_s_danger_changes_nothing_here(script: list[Any]) -> None:
+    alone, beside = Run(), Run()
+    now = 0.0
+    for step, rows, _, killed in script:
+        now += step
+        here = threats([(track, p, now + left) for track, p, left in rows])
+        there = threats([(9, 0.7, now + 5.0)], zone=1)
+        alone.tick(now, here, killed=killed)
+        beside.tick(now, Threats.concat([there, here]), killed=killed)
+    assert alone.log == [w for w in beside.log if w.zone == "base"]
+
+
+def test_chance_of_any_does_not_exceed_one() -> None:
+    assert stage.any_of([1.0, 0.5]) == 1.0
+    assert stage.any_of([]) == 0.0
