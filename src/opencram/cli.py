@@ -192,10 +192,10 @@ def list_names(
     ],
 ) -> None:
     """List the scenarios, sites or threats that are built in."""
-    from opencram.catalogue import rows_of
+    from opencram.listing import listing
     from opencram.terminal import print_rows
 
-    print_rows(what.capitalize(), *rows_of(what))
+    print_rows(what.capitalize(), *listing(what))
 
 
 @app.command(epilog="Example: opencram warmup")
@@ -204,6 +204,7 @@ def warmup() -> None:
     from opencram.physics.kernel import warmup as compile_kernels
 
     compile_kernels()
+    typer.echo("The kernels are compiled; the first run starts at once.")
 
 
 def _files(*names: str | None) -> list[Path]:

@@ -11,6 +11,7 @@ WRITTEN = (
     "run.json",
     "recording.mcap",
     "tables/*.parquet",
+    "tables/.*.parquet.part",
     "alerts/*.xml",
     "survey.geojson",
     "survey.kml",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -28,6 +28,8 @@ class Result(Protocol):
     def out(self) -> Path: ...
     @property
     def report(self) -> Path: ...
+    @property
+    def notes(self) -> tuple[str, ...]: ...
 
 
 @contextmanager
@@ -52,7 +54,9 @@ def progress_line() -> Iterator[ProgressCallback | None]:
 
 
 def print_result(result: Result, as_json: bool) -> None:
-    """Print a run's tables, counts and the place of its report, or its run.json alone."""
+    """Print a run's tables, counts and the place of its report, or its run.json alone; notes go to stderr."""
+    for note in result.notes:
+        sys.stderr.write(f"opencram: {note}\n")
     if as_json:
         sys.stdout.write((result.out / "run.json").read_text(encoding="utf-8").rstrip() + "\n")
         return
@@ -78,7 +82,7 @@ def print_study(summary: Mapping[str, Any], out: Path) -> None:
     console.print(f"Results: {out}", soft_wrap=True)
 
 
-def print_rows(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def print_rows(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table of text."""
     table = _table(title, columns)
     for row in rows:

@@ -1,0 +1,121 @@
+"""Whether a file can be used: what it is, told by its name and its keys, and the first thing that is wrong with it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from opencram.errors import InputError
+
+SUMMARY_KEYS = ("schema", "version", "scenario", "site", "seed", "digest", "counts", "objects", "zones")
+
+
+def check_file(path: Path) -> str:
+    """What the file is, in a few words; InputError says what is wrong with it."""
+    if path.is_dir():
+        path = path / "run.json"
+    if not path.exists():
+        raise InputError(f"{path}: found no such file")
+    check = BY_SUFFIX.get(path.suffix)
+    if check is None:
+        raise InputError(f"{path}: found a name ending in '{path.suffix}', expected one in {', '.join(BY_SUFFIX)}")
+    return check(path)
+
+
+def _yaml(path: Path) -> str:
+    """A YAML file is taken for what it has most keys of."""
+    from opencram.report.facts import FactsFile
+    from opencram.report.ledger import Ledger
+    from opencram.site import Site
+    from opencram.world.scenario import Scenario
+    from opencram.yamlfile import read_text, read_yaml
+
+    keys = read_yaml(read_text(path), str(path))[0].keys()
+    models = {Site: _site, Scenario: _scenario, FactsFile: _facts, Ledger: _ledger}
+    in_common = {model: len(keys & model.model_fields.keys()) for model in models}
+    model = max(models, key=lambda m: in_common[m])
+    if not in_common[model]:
+        some = ", ".join(f"'{key}'" for key in list(keys)[:5])
+        raise InputError(f"{path}: found the keys {some}, expected those of a site, a scenario, facts or a ledger")
+    return models[model](path)
+
+
+def _site(path: Path) -> str:
+    from opencram.site import load_site
+
+    site = load_site(path)
+    return f"a site with {_several(len(site.zones), 'zone')} and {_several(len(site.sensors), 'sensor')}"
+
+
+def _scenario(path: Path) -> str:
+    from opencram.site import load_site
+    from opencram.world.scenario import load_scenario
+
+    scenario = load_scenario(path)
+    load_site(scenario.site)
+    return f"a scenario at {scenario.site} with {_several(sum(g.count.value for g in scenario.groups), 'object')}"
+
+
+def _facts(path: Path) -> str:
+    from opencram.report.facts import load_facts
+
+    return _several(len(load_facts(path)), "entered fact")
+
+
+def _ledger(path: Path) -> str:
+    from opencram.report.ledger import load_ledger
+
+    load_ledger(path)
+    return "a ledger of incidents"
+
+
+def _zones(path: Path) -> str:
+    from opencram.yamlfile import read_text
+    from opencram.zonefile import read_zones
+
+    return _several(len(read_zones(read_text(path), str(path))), "zone")
+
+
+def _plots(path: Path) -> str:
+    from opencram.record.plots import read_plots
+
+    return f"a table of {_several(len(read_plots(path)), 'row')}"
+
+
+def _recording(path: Path) -> str:
+    from opencram.record.recording import Recording
+
+    recording = Recording(path)
+    ticks = sum(1 for _ in recording.ticks())
+    return f"a recording of {_several(ticks, 'tick')}" + (", cut before its end" if recording.truncated else "")
+
+
+def _summary(path: Path) -> str:
+    from opencram.yamlfile import read_text
+
+    try:
+        summary = json.loads(read_text(path))
+    except ValueError as error:
+        raise InputError(f"{path}: found text that is not JSON ({error}), expected a run.json") from None
+    found = list(summary) if isinstance(summary, dict) else []
+    missing = [key for key in SUMMARY_KEYS if key not in found]
+    if missing:
+        raise InputError(f"{path}: found no '{missing[0]}', expected a run.json with {', '.join(SUMMARY_KEYS)}")
+    if summary["schema"] != 1:
+        raise InputError(f"{path}: schema: found {summary['schema']!r}, expected 1")
+    return f"the summary of a run of {summary['scenario'] or summary['site']}"
+
+
+def _several(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+
+
+BY_SUFFIX: dict[str, Callable[[Path], str]] = {
+    ".yaml": _yaml,
+    ".yml": _yaml,
+    ".geojson": _zones,
+    ".csv": _plots,
+    ".parquet": _plots,
+    ".mcap": _recording,
+    ".json": _summary,
+}
+"""How a file is checked, by the end of its name."""
