@@ -3,8 +3,14 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from opencram.errors import InputError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+Check = Callable[[Path], str]
 
 SUMMARY_KEYS = ("schema", "version", "scenario", "site", "seed", "digest", "counts", "objects", "zones")
 
@@ -30,7 +36,7 @@ def _yaml(path: Path) -> str:
     from opencram.yamlfile import read_text, read_yaml
 
     keys = read_yaml(read_text(path), str(path))[0].keys()
-    models = {Site: _site, Scenario: _scenario, FactsFile: _facts, Ledger: _ledger}
+    models: dict[type[BaseModel], Check] = {Site: _site, Scenario: _scenario, FactsFile: _facts, Ledger: _ledger}
     in_common = {model: len(keys & model.model_fields.keys()) for model in models}
     model = max(models, key=lambda m: in_common[m])
     if not in_common[model]:
@@ -109,7 +115,7 @@ def _several(n: int, what: str) -> str:
     return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
-BY_SUFFIX: dict[str, Callable[[Path], str]] = {
+BY_SUFFIX: dict[str, Check] = {
     ".yaml": _yaml,
     ".yml": _yaml,
     ".geojson": _zones,
