@@ -30,11 +30,13 @@ from opencram.tracking.lifecycle import Bank
 
 GENERIC_SHAPE = "shell-155"
 """Whose drag curve the filter flies before the class is known; the ballistic coefficient takes up the difference."""
+POWERED_SPEED_MPS, SPEED_BLUR_MPS, MOST_LOG_ODDS = 100.0, 15.0, 4.0
+"""Prior odds of ballistic flight, by speed: what is slower than this flies under power as a rule, what is faster seldom does."""
 CALL_BALLISTIC, CALL_OTHER = 0.9, 0.5
 """A track is called ballistic above the first probability and other again below the second."""
-BREAKUP_LASTS_NS = 3_000_000_000
-BREAKUP_RADIUS_M, BREAKUP_SPEED_MPS = 60.0, 350.0
-"""Tracks born this near a break-up, growing with time, are its debris: fragments fly on with about the object's speed."""
+BREAKUP_LASTS_NS = 12_000_000_000
+BREAKUP_RADIUS_M, BREAKUP_SPEED_MPS, BREAKUP_REACH_M = 60.0, 350.0, 800.0
+"""Tracks born this near a break-up are its debris: pieces fly on with the object's speed, and drag soon stops them."""
 
 
 @dataclass
@@ -148,9 +150,19 @@ def _use(bank: Bank, row: int, z: FloatArray, plot_ns: int, sensor: int, layout:
 
 
 def _call_models(bank: Bank, rows: IntArray) -> None:
-    p = bank.mode[rows, BALLISTIC]
+    p = p_ballistic(bank, rows)
     stays = np.where(bank.model[rows] == BALLISTIC, p >= CALL_OTHER, p > CALL_BALLISTIC)
     bank.model[rows] = np.where(stays, BALLISTIC, OTHER)
+
+
+def p_ballistic(bank: Bank, rows: IntArray) -> FloatArray:
+    """Probability of ballistic flight (n,): how the plots fit each model, and how fast the object is."""
+    v = bank.mean[rows, OTHER, 3:6]
+    speed = np.sqrt(v[:, 0] ** 2 + v[:, 1] ** 2 + v[:, 2] ** 2)
+    prior = np.clip((speed - POWERED_SPEED_MPS) / SPEED_BLUR_MPS, -MOST_LOG_ODDS, MOST_LOG_ODDS)
+    fit = np.log(bank.mode[rows, BALLISTIC] / bank.mode[rows, OTHER])
+    p: FloatArray = 1.0 / (1.0 + np.exp(-(fit + np.where(bank.debris[rows], 0.0, prior))))
+    return p
 
 
 def _give_birth(
@@ -196,7 +208,7 @@ def _from_breakup(breakups: list[Breakup], time_ns: IntArray, pos_enu_m: FloatAr
     debris = np.zeros(len(time_ns), np.bool_)
     for b in breakups:
         age_ns = time_ns - b.time_ns
-        reach_m = BREAKUP_RADIUS_M + BREAKUP_SPEED_MPS * age_ns * 1e-9
+        reach_m = np.minimum(BREAKUP_RADIUS_M + BREAKUP_SPEED_MPS * age_ns * 1e-9, BREAKUP_REACH_M)
         near = np.linalg.norm(pos_enu_m - b.pos_enu_m, axis=1) <= reach_m
         debris |= near & (age_ns >= 0) & (age_ns <= BREAKUP_LASTS_NS)
     return debris
@@ -219,7 +231,7 @@ def _report(bank: Bank, rows: IntArray, plots: IntArray) -> Tracks:
         model=bank.model[rows],
         n_plots=bank.n_plots[rows],
         existence=1.0 / (1.0 + np.exp(-bank.score[rows])),
-        p_ballistic=mode[:, BALLISTIC].copy(),
+        p_ballistic=p_ballistic(bank, rows),
         cls=np.full(len(rows), UNKNOWN, np.int64),
         mean=np.where(ballistic[:, None], mean[:, BALLISTIC], mixed),
         cov=np.where(ballistic[:, None, None], cov[:, BALLISTIC], mixed_cov),

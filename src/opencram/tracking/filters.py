@@ -27,8 +27,9 @@ BALLISTIC_ACCEL_PSD = 0.05
 """White acceleration of the ballistic model, (m/s2)2/Hz: gusts, tumbling, and what a point mass leaves out."""
 LN_BETA_PSD = 2.5e-3
 """Random walk of ln(beta), 1/s: 0.05 in a second, for a drag curve that is not quite the object's own."""
-MODEL_STAY_S = 20.0
-"""Mean time between changes of model: a motor burns out once, a drone dives once."""
+MODEL_STAY_S = 300.0
+"""Mean time between changes of model: a motor burns out once, a drone dives once. It must be long against the seconds that
+telling level flight from free fall takes, or the ballistic model lives on what the other one lends it."""
 GATE_CHI2 = 25.0
 """A plot competes for a track inside this squared distance: 1 - 5e-5 of true plots in four dimensions."""
 SCREEN_SIGMAS = 6.0
