@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opencram.physics.frames import enu_to_spherical
-from opencram.physics.layout import Layout
+from opencram.physics.layout import DEFAULT_FALSE_PLOTS, Layout
 from opencram.site import Sensor
 from opencram.tables import PlotRows
 from opencram.world.rng import generator
@@ -80,7 +80,7 @@ class Radar:
         self._enu_m, self._rot = layout.sensor_enu_m[number], layout.sensor_rot[number]
         self._near, self._far, self._az_from, self._az_width, self._low, self._high = layout.coverage[number].tolist()
         self._sigma = np.nan_to_num(layout.sensor_sigma[number])
-        self._false = float(layout.false_plots[number])
+        self._false = DEFAULT_FALSE_PLOTS if sensor.false_plots_per_scan is None else sensor.false_plots_per_scan
         self._update_ns = int(layout.update_ns[number])
         self._earth_m = layout.origin.radius_m
         self._ref_snr = 10.0 ** (sensor.reference.snr_db / 10.0)

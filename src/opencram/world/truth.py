@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from opencram.errors import InputError
 from opencram.physics.air import air_table
-from opencram.physics.flight import Motor, fly, fly_boosted, to_ground
+from opencram.physics.flight import Motor, fly, fly_boosted, ground_impact_of, to_ground
 from opencram.physics.frames import Origin, geodetic_to_enu, spherical_to_enu
 from opencram.physics.layout import layout_of
 from opencram.physics.threats import Threat, catalogue
@@ -198,13 +198,15 @@ def shift_launch(shot: Shot, fall_enu_m: Floats, setting: Setting) -> Floats | N
 def _fly_shot(
     name: str, shot: Shot, launch_enu_m: Floats, launch_ns: int, aim: tuple[str, Floats], setting: Setting
 ) -> Flown:
-    down, flight_s = shot.fall(launch_enu_m, setting)
+    _, flight_s = shot.fall(launch_enu_m, setting)
     y0 = np.concatenate([launch_enu_m, shot.velocity_mps, [shot.ln_beta]])
     step_s = STEP_NS / NS
-    rows = math.ceil(flight_s / step_s) + 1
+    rows = math.ceil(flight_s / step_s) + 2
     path = fly_boosted(y0, shot.motor, step_s, rows, setting.env, setting.air, shot.threat.drag)
-    end_ns = launch_ns + round(flight_s * NS)
-    return Flown(name, shot.threat, launch_ns, STEP_NS, path[:, :6].copy(), end_ns, down, True, *aim)
+    # the path's own end, whose steps are shorter than those of `fall`
+    down = ground_impact_of(path, step_s, setting.env)
+    end_ns = launch_ns + round(float(down[7]) * NS)
+    return Flown(name, shot.threat, launch_ns, STEP_NS, path[:, :6].copy(), end_ns, down[:3], True, *aim)
 
 
 def fly_piece(name: str, threat: Threat, state: Floats, start_ns: int, setting: Setting) -> Flown:
