@@ -16,6 +16,7 @@ from opencram.errors import InputError, RunError
 app = typer.Typer(
     epilog="Begin with: opencram run baghdad-2020-11-17",
     no_args_is_help=True,
+    rich_markup_mode="markdown",
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -155,7 +156,7 @@ def new_site(
 ) -> None:
     """Write a whole commented site into the folder NAME: one zone, one radar, ready to run and to edit."""
     from opencram.runfolder import refuse_unless_empty
-    from opencram.site import write_new_site
+    from opencram.newsite import write_new_site
 
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
         raise InputError(f"NAME: found '{name}', expected small letters, digits, - and _")
