@@ -154,9 +154,9 @@ def new_site(
     lat: Annotated[float, typer.Option(min=-90, max=90, help="Latitude of the site's origin, degrees north.")],
     lon: Annotated[float, typer.Option(min=-180, max=180, help="Longitude of the site's origin, degrees east.")],
 ) -> None:
-    """Write a whole commented site into the folder NAME: one zone, one radar, ready to run and to edit."""
-    from opencram.runfolder import refuse_unless_empty
+    """Write a whole commented site into the folder NAME: four zones, one radar, ready to run and to edit."""
     from opencram.newsite import write_new_site
+    from opencram.runfolder import refuse_unless_empty
 
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
         raise InputError(f"NAME: found '{name}', expected small letters, digits, - and _")
