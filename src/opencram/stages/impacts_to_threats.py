@@ -180,14 +180,13 @@ def _renew(
     """Replace the predictions of what was measured anew; the others stand until they expire."""
     moved = tracks.track[(tracks.model == OTHER) & (tracks.plot >= 0)]
     stale = np.isin(state.objects.rows.track, np.concatenate([hypotheses.track, moved]))
-    stale |= _dead(state, state.objects.rows)
     fresh = _falling(state, tracks, hypotheses, impacts, layout, now_ns).plus(_flying(state, tracks, layout, now_ns))
     current = state.objects.only(~stale).plus(fresh)
-    state.objects = current.only(current.until_ns > now_ns)
+    state.objects = current.only((current.until_ns > now_ns) & ~_dead(state, current.rows))
 
 
 def _dead(state: ThreatsState, rows: Threats) -> BoolArray:
-    """Rows of destroyed tracks that were measured no later than the kill."""
+    """Rows that are no newer than the kill of their track: of an object that is no more."""
     kills = [state.killed_ns.get(track) for track in rows.track.tolist()]
     return np.array(
         [
@@ -350,15 +349,17 @@ def _reach(tracks: Tracks, row: int, layout: Layout, now_ns: int) -> Standing:
 def p_course(course_rad: float, sigma_rad: float, az_from_rad: float, az_to_rad: float) -> float:
     """Chance that something on this course ends up between two azimuths (from <= to, at most a turn apart).
 
-    The course is normal around the present one, but for TURN_SHARE, which is uniform: it may turn anywhere.
+    The course is normal around the present one, cut half a turn away, but for TURN_SHARE that is uniform: it may turn.
     """
-    width = az_to_rad - az_from_rad
-    if width >= 2.0 * math.pi:
-        return 1.0
-    middle = math.remainder(0.5 * (az_from_rad + az_to_rad) - course_rad, 2.0 * math.pi)
-    low, high = ((middle + side * 0.5 * width) / (math.sqrt(2.0) * sigma_rad) for side in (-1.0, 1.0))
-    ahead = 0.5 * (math.erf(high) - math.erf(low))
-    return (1.0 - TURN_SHARE) * ahead + TURN_SHARE * width / (2.0 * math.pi)
+    low, high = (_up_to(az - course_rad, sigma_rad) for az in (az_from_rad, az_to_rad))
+    return (1.0 - TURN_SHARE) * (high - low) + TURN_SHARE * (az_to_rad - az_from_rad) / (2.0 * math.pi)
+
+
+def _up_to(off_rad: float, sigma_rad: float) -> float:
+    """Distribution function of the cut normal, carried on by one for each whole turn."""
+    turns = math.floor(off_rad / (2.0 * math.pi) + 0.5)
+    scale = 1.0 / (math.sqrt(2.0) * sigma_rad)
+    return turns + 0.5 * math.erf((off_rad - 2.0 * math.pi * turns) * scale) / math.erf(math.pi * scale)
 
 
 # ---- debris ---------------------------------------------------------------------------------------------------------
