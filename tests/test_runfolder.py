@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from opencram.errors import InputError
-from opencram.runfolder import prepare_folder, refuse_unless_empty
+from opencram.runfolder import prepare_folder
 
 SUMMARY = {"schema": 1, "digest": "0", "counts": {}}
 
@@ -71,10 +71,3 @@ def test_a_run_does_not_replace_its_own_input(earlier: Path, monkeypatch: pytest
 def test_a_folder_that_cannot_be_written_is_refused() -> None:
     with pytest.raises(InputError, match="expected a folder that can be written"):
         prepare_folder(Path("/proc/opencram"))
-
-
-def test_a_site_is_only_written_into_an_empty_folder(tmp_path: Path) -> None:
-    assert refuse_unless_empty(tmp_path) == tmp_path
-    (tmp_path / "site.yaml").write_text("mine")
-    with pytest.raises(InputError, match="in use"):
-        refuse_unless_empty(tmp_path)

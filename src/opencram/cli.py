@@ -160,8 +160,7 @@ def new_site(
 
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
         raise InputError(f"NAME: found '{name}', expected small letters, digits, - and _")
-    folder = refuse_unless_empty(Path(name))
-    for path in write_new_site(name, lat, lon, folder):
+    for path in write_new_site(name, lat, lon, Path(name)):
         typer.echo(path)
 
 

@@ -48,13 +48,6 @@ def prepare_folder(folder: Path, inputs: Iterable[Path] = ()) -> Path:
     return folder
 
 
-def refuse_unless_empty(folder: Path) -> Path:
-    """`folder`, if it is not there yet or is empty; InputError otherwise."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder}: found it in use, expected a new folder or an empty one")
-    return folder
-
-
 def _written_in(folder: Path) -> Iterator[Path]:
     for pattern in WRITTEN:
         yield from folder.glob(pattern)
