@@ -156,7 +156,6 @@ def new_site(
 ) -> None:
     """Write a whole commented site into the folder NAME: four zones, one radar, ready to run and to edit."""
     from opencram.newsite import write_new_site
-    from opencram.runfolder import refuse_unless_empty
 
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
         raise InputError(f"NAME: found '{name}', expected small letters, digits, - and _")
