@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 
 from opencram.errors import InputError
-from opencram.tables import Input, Outbox, Table
+from opencram.tables import Input, Outbox, Table, Tracks
 
 T = TypeVar("T")
 
@@ -30,8 +30,11 @@ RECORD_LIMIT_BYTES = 256 * 1024 * 1024
 HEAD = ("/meta", "/site", "/scenario")
 TABLES = ("plots", "tracks", "hypotheses", "impacts", "threats")
 DECISIONS = ("warnings", "engagements", "rejects", "health")
-LEFT_OUT = ("mean", "cov", "launch_cov_m2")
-"""Columns told more briefly here: the tables of the run folder hold them whole, and a replay finds them again."""
+LEFT_OUT = {
+    "tracks": ("mean", "cov", "born_ns", "plot"),
+    "hypotheses": ("mean", "cov", "impact_time_sigma_s", "impact_cov_m2", "launch_enu_m", "launch_cov_m2"),
+}
+"""Columns not told here: the tables of the run folder hold them, and a replay finds them again."""
 
 
 class Tick(msgspec.Struct, frozen=True):
@@ -94,7 +97,7 @@ class Recorder:
         for name in TABLES:
             table = getattr(outbox, name)
             if len(table):
-                self._put(f"/{name}", now_ns, _columns(table))
+                self._put(f"/{name}", now_ns, _columns(name, table))
         for name in DECISIONS:
             for decision in getattr(outbox, name):
                 self._put(f"/{name}", now_ns, decision)
@@ -130,13 +133,13 @@ class Recorder:
         self._writer.add_message(self._channels[topic], log_ns, data, log_ns, self._seq)
 
 
-def _columns(table: Table) -> dict[str, list[Any]]:
-    """A table's columns as lists; a mean and covariance as position, velocity and their sigmas."""
-    columns = {name: values.tolist() for name, values in vars(table).items() if name not in LEFT_OUT}
-    if hasattr(table, "mean") and hasattr(table, "cov"):
-        columns["state"] = np.round(table.mean, 3).tolist()
+def _columns(name: str, table: Table) -> dict[str, list[Any]]:
+    """A table's columns as lists; the tracks' mean and covariance as state and sigmas."""
+    left_out = LEFT_OUT.get(name, ())
+    columns = {column: values.tolist() for column, values in vars(table).items() if column not in left_out}
+    if isinstance(table, Tracks):
         sigma = np.sqrt(np.maximum(np.diagonal(table.cov, axis1=1, axis2=2), 0.0))
-        columns["state_sigma"] = np.round(sigma, 3).tolist()
+        columns["state"], columns["state_sigma"] = np.round(table.mean, 3).tolist(), np.round(sigma, 3).tolist()
     return columns
 
 
