@@ -8,6 +8,7 @@ judgement says where it comes from.
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -15,7 +16,16 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    StringConstraints,
+    model_validator,
+)
 
 from opencram import yamlfile
 from opencram.errors import InputError
@@ -38,6 +48,15 @@ def _number(value: object) -> object:
     """Numbers only: text that looks like one, and true or false, are slips that would pass unseen."""
     if isinstance(value, bool | str):
         raise ValueError(f"found {value!r}, expected a number")
+    return value
+
+
+def _id(value: str) -> str:
+    """Text that can also name a file."""
+    if not re.fullmatch(r'(?!\.)[^/\\:*?"<>|\x00-\x1f]{1,64}', value) or value != value.strip():
+        raise ValueError(
+            f'found {value!r}, expected at most 64 characters, none of / \\ : * ? " < > | and no dot first'
+        )
     return value
 
 
@@ -64,7 +83,7 @@ SigmaMrad = Annotated[Number, Field(gt=0, le=500)]
 Azimuth = Annotated[Number, Field(ge=0, le=360)]
 Elevation = Annotated[Number, Field(ge=-90, le=90)]
 Byte = Annotated[int, BeforeValidator(_number), Field(ge=0, le=255)]
-Id = Annotated[str, StringConstraints(pattern=r'^[^\s./\\\x00-\x1f][^/\\\x00-\x1f:*?"<>|]*$', max_length=64)]
+Id = Annotated[str, AfterValidator(_id)]
 Kind = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 

@@ -30,6 +30,9 @@ MAX_NODES = 100_000
 MAX_DEPTH = 30
 """Deeper nesting is refused, an alias that contains itself above all."""
 
+MAX_NAMED = 12
+"""Valid words that a sentence names where none is near to the one found."""
+
 
 def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
     """The text of a UTF-8 file; InputError where it is missing, a folder, unreadable, empty, too long or binary."""
@@ -86,7 +89,7 @@ def validate(model: type[M], data: Any, lines: Lines, name: str) -> M:  # noqa: 
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        faults = error.errors(include_url=False)
+        faults = _innermost(error.errors(include_url=False))
     unknown_first = sorted(faults, key=lambda f: (f["type"] != "extra_forbidden", line_of(f["loc"], lines) or 0))
     more = f" (+{len(faults) - 1} more)" if len(faults) > 1 else ""
     raise InputError(_sentence(unknown_first[0], model, data, lines, name) + more)
@@ -115,9 +118,16 @@ def dotted(loc: Loc) -> str:
 def nearest(word: str, valid: list[str]) -> str:
     """The valid word that `word` was most likely meant to be, or all of them where none is near."""
     close = difflib.get_close_matches(word.lower(), valid, n=1, cutoff=0.6)
-    if close:
-        return f"'{close[0]}'"
-    return f"one of {', '.join(valid)}" if valid else "nothing there"
+    if close or len(valid) == 1:
+        return f"'{(close or valid)[0]}'"
+    more = f" or {len(valid) - MAX_NAMED} others" if len(valid) > MAX_NAMED else ""
+    return f"one of {', '.join(valid[:MAX_NAMED])}{more}" if valid else "nothing there"
+
+
+def _innermost(faults: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Without the faults of a whole that only follow from its parts', as when a list is too short for its bad items."""
+    places = [f["loc"] for f in faults]
+    return [f for f in faults if not any(len(p) > len(f["loc"]) and p[: len(f["loc"])] == f["loc"] for p in places)]
 
 
 def _lines_of(root: Any, name: str) -> Lines:  # noqa: ANN401
@@ -174,6 +184,8 @@ def _expected(kind: str, message: str) -> str:
         return "keys and values"
     if kind in {"tuple_type", "list_type"}:
         return "a list"
+    if " should have " in message:
+        return message.partition(" should have ")[2].partition(" after")[0]
     text = message.removeprefix("Input should be ").removeprefix("Value should be ").replace(" valid ", " ")
     return f"a number {text}" if text.startswith(("greater", "less", "finite")) else text[:1].lower() + text[1:]
 

@@ -86,9 +86,7 @@ def _ring(points: Any, where: str) -> tuple[LonLat, ...]:  # noqa: ANN401
     if len(ring) > MAX_CORNERS:
         raise InputError(f"{where}: found a ring with {len(ring)} corners, expected at most {MAX_CORNERS}")
     if ring[0] != ring[-1]:
-        raise InputError(
-            f"{where}: found a ring from {_at(ring[0])} to {_at(ring[-1])}, expected it to end where it began"
-        )
+        raise InputError(f"{where}: found a ring from {_at(ring[0])} to {_at(ring[-1])}, expected a closed one")
     if len(ring) < 4:
         raise InputError(f"{where}: found a ring with {len(ring)} positions, expected 4 or more (a triangle, closed)")
     return ring
@@ -111,13 +109,13 @@ def _check_shape(polygons: tuple[Rings, ...], where: str) -> None:
     from shapely.validation import explain_validity
 
     shape = MultiPolygon([Polygon(rings[0], rings[1:]) for rings in polygons])
-    if not shape.area > 0.0:
+    if not shape.convex_hull.area > 0.0:
         raise InputError(f"{where}: found a polygon without area, expected an area")
     if not shape.is_valid:
         reason, _, spot = explain_validity(shape).partition("[")
         lon, lat = (float(x) for x in spot.rstrip("]").split()[:2])
-        fault = "a polygon that crosses itself" if "Self-inter" in reason else reason.lower()
-        raise InputError(f"{where}: found {fault} at {_at((lon, lat))}, expected a polygon that does not")
+        fault = "a polygon that crosses itself" if "Self-inter" in reason else f"a polygon with {reason.lower()}"
+        raise InputError(f"{where}: found {fault} at {_at((lon, lat))}, expected simple outlines")
     west, _, east, _ = shape.bounds
     if east - west > 180.0:
         raise InputError(
