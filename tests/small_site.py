@@ -23,14 +23,14 @@ def position(east_m: float, north_m: float) -> dict[str, float]:
     return {"lat": lat, "lon": lon}
 
 
-def square(zone_id: str, east_m: float, north_m: float, half_m: float = 200.0, **more: Any) -> dict[str, Any]:  # noqa: ANN401
+def square(zone_id: str, east_m: float, north_m: float, half_m: float = 200.0, **more: Any) -> dict[str, Any]:
     """A square zone by its centre and half its side."""
     corners = [(-half_m, -half_m), (half_m, -half_m), (half_m, half_m), (-half_m, half_m)]
     ring = tuple(lonlat(east_m + e, north_m + n) for e, n in corners)
     return {"id": zone_id, "title": {"en": zone_id}, "rings": (((*ring, ring[0]),),), **more}
 
 
-def site_of(zones: list[dict[str, Any]], **more: Any) -> Site:  # noqa: ANN401
+def site_of(zones: list[dict[str, Any]], **more: Any) -> Site:
     """A site with these zones."""
     sensor = {
         "id": "radar",

@@ -50,7 +50,7 @@ def track(
     number: int = 1,
     seconds: float = 0.0,
     mean: Sequence[float] = (-3000.0, 0.0, 1000.0, 200.0, 0.0, -50.0, 8.5),
-    **more: Any,  # noqa: ANN401
+    **more: Any,
 ) -> Tracks:
     """A confirmed ballistic track seen at `seconds`, first seen 10 s before."""
     row: dict[str, Any] = {
@@ -284,7 +284,7 @@ def test_gap_in_time_lets_go_what_came_down_in_it() -> None:
 # ---- drones -------------------------------------------------------------------------------------------------------
 
 
-def drone(seconds: float = 0.0, **more: Any) -> Tracks:  # noqa: ANN401
+def drone(seconds: float = 0.0, **more: Any) -> Tracks:
     """45 m/s towards the base from 4 km in the west, at 500 m."""
     at_enu = (-4000.0, 0.0, 500.0, 45.0, 0.0, 0.0, 8.5)
     return track(**({"seconds": seconds, "model": OTHER, "cls": DRONE, "mean": at_enu, "p_ballistic": 0.1} | more))
