@@ -215,6 +215,10 @@ BAD_YAML = {
         ("zones: zones.geojson", "zones: [a]"),
         "site.yaml line 3: zones: found a list of 1, expected the path of a GeoJSON file",
     ),
+    "zones left empty": (
+        ("zones: zones.geojson", "zones:"),
+        "site.yaml line 3: zones: found nothing, expected the path of a GeoJSON file",
+    ),
     "zones elsewhere": (("zones.geojson", "other.geojson"), "other.geojson: found no such file"),
     "no zones": (("zones: zones.geojson", ""), "site.yaml: zones: found nothing, expected a value (it is required)"),
     "not yaml": (

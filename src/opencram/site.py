@@ -377,14 +377,16 @@ def _folder() -> Any:  # noqa: ANN401
 def _parse(text: str, name: str, zones: Path | str) -> Site:
     """A site from the text of its YAML; `zones` is the text of its GeoJSON, or the folder in which that lies."""
     data, lines = yamlfile.read_yaml(text, name)
-    link = data.get("zones")
-    if link is not None and not isinstance(link, str):
-        where = yamlfile.at(name, ("zones",), lines)
-        raise InputError(f"{where}: found {yamlfile.shown(link)}, expected the path of a GeoJSON file")
-    if link is not None:
-        path = zones / link if isinstance(zones, Path) else None
-        zones_name = str(path) if path else ZONES_DOCUMENT
-        zones_text = yamlfile.read_text(path, MAX_ZONES_BYTES) if path else str(zones)
+    zones_text, zones_name = "", ZONES_DOCUMENT
+    if "zones" in data:
+        link = data["zones"]
+        if not isinstance(link, str):
+            where = yamlfile.at(name, ("zones",), lines)
+            raise InputError(f"{where}: found {yamlfile.shown(link)}, expected the path of a GeoJSON file")
+        if isinstance(zones, Path):
+            zones_text, zones_name = yamlfile.read_text(zones / link, MAX_ZONES_BYTES), str(zones / link)
+        else:
+            zones_text = zones
         data["zones"] = [_zone(feature) for feature in read_zones(zones_text, zones_name)]
     site = yamlfile.validate(Site, _grounded(data), lines, name)
     for loc, fault in _faults(site):
@@ -409,7 +411,8 @@ def _zone(feature: dict[str, Any]) -> Zone:
 def _grounded(data: dict[str, Any]) -> dict[str, Any]:
     """Put what has no height on the ground: at the origin's height."""
     origin = data.get("origin")
-    ground = origin.get("height_m", 0.0) if isinstance(origin, dict) else 0.0
+    height_m = origin.get("height_m") if isinstance(origin, dict) else None
+    ground = height_m if isinstance(height_m, int | float) else 0.0
     for key in ("sensors", "assets", "sirens", "effectors"):
         for thing in data[key] if isinstance(data.get(key), list) else []:
             if isinstance(thing, dict) and isinstance(thing.get("position"), dict):
