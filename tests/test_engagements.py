@@ -183,7 +183,7 @@ def test_best_chance_of_kill_is_taken() -> None:
 
 
 def test_intercept_is_where_the_object_will_be() -> None:
-    """Range and time of the order agree with the flown trajectory, and the effector is there no later than the object."""
+    """The order agrees with the flown trajectory, and the effector is there no later than the object."""
     run = Run()
     ordered_s = run.until_order()
     order, effector = run.orders[0], SITE.effectors[0]
