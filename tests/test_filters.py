@@ -88,11 +88,10 @@ def test_a_late_plot_equals_the_same_plot_in_time() -> None:
 
 def test_scores_equal_the_updates_and_far_plots_have_none() -> None:
     mean, cov, mode = track()
-    plots = np.array([observed(STATE), observed(STATE) + [3_000.0, 0, 0, 0]])
+    plots = np.array([observed(STATE), observed(STATE) + np.array([3_000.0, 0, 0, 0])])
     times = np.array([5, 5], np.int64)
-    score = score_scan(
-        mean[None].copy(), cov[None].copy(), mode[None].copy(), times[:1].copy(), times, plots, SIGMA, PLACE, ROT, *WORLD
-    )
+    bank = (mean[None].copy(), cov[None].copy(), mode[None].copy(), times[:1].copy())
+    score = score_scan(*bank, times, plots, SIGMA, PLACE, ROT, *WORLD)
     expected = advance_track(mean, cov, mode, 0.0, plots[0], SIGMA, PLACE, ROT, *WORLD)
     assert score[0, 0] == expected
     assert score[0, 1] == -np.inf

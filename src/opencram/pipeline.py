@@ -1,4 +1,4 @@
-"""THE MAP: one step of the whole chain, from what came in to what goes out. Only this module knows the stages' order."""
+"""THE MAP: one step of the whole chain, from what came in to what goes out. Only here is the stages' order known."""
 
 from dataclasses import replace
 

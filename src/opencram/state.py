@@ -2,7 +2,6 @@
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -13,6 +12,7 @@ from opencram.stages.plots_to_tracks import TracksState
 from opencram.stages.threats_to_engagements import EngagementsState
 from opencram.stages.threats_to_warnings import WarningsState
 from opencram.stages.tracks_to_impacts import ImpactsState
+from opencram.tables import FloatArray
 
 
 @dataclass
@@ -44,7 +44,7 @@ def digest(state: State) -> str:
     return hashlib.sha256(save(state)).hexdigest()
 
 
-def _plain(value: object) -> Any:
+def _plain(value: object) -> object:
     if isinstance(value, np.ndarray):
         return [value.dtype.str, list(value.shape), np.ascontiguousarray(value).tobytes()]
     if isinstance(value, np.generic):
@@ -52,6 +52,6 @@ def _plain(value: object) -> Any:
     raise TypeError(f"a state holds a {type(value).__name__}, which cannot be saved")
 
 
-def _array(kind: type, value: Any) -> Any:
+def _array(_: type, value: tuple[str, list[int], bytes]) -> FloatArray:
     dtype, shape, data = value
     return np.frombuffer(data, np.dtype(dtype)).reshape(shape).copy()

@@ -43,7 +43,7 @@ class Said:
 
 
 class Crank:
-    """A state and a site; each turn is one tick. Without a recorder only the tables and decisions are kept, in memory."""
+    """A state and a site; each turn is one tick. Without a recorder, tables and decisions are kept in memory alone."""
 
     def __init__(
         self, site: Site, state: State, recorder: Recorder | None = None, tables: TableWriter | None = None
@@ -73,8 +73,6 @@ class Crank:
 
     def _snapshot(self, now_ns: int) -> None:
         """The state before this tick, so that a replay can begin here."""
-        if self.recorder is not None and (
-            self._snapshot_ns is None or now_ns - self._snapshot_ns >= SNAPSHOT_EVERY_NS
-        ):
+        if self.recorder is not None and (self._snapshot_ns is None or now_ns - self._snapshot_ns >= SNAPSHOT_EVERY_NS):
             self.recorder.snapshot(self.sequence, now_ns, save(self.state))
             self._snapshot_ns = now_ns

@@ -29,6 +29,7 @@ class KnownObject:
     end_ns: int
     end_enu_m: FloatArray
     undefended_enu_m: FloatArray
+    undefended_zones: tuple[str, ...]
     engaged: tuple[int, ...]
 
 
@@ -66,6 +67,7 @@ def known_to(world: World) -> Known:
             end_ns=o.end_ns,
             end_enu_m=o.end_enu_m,
             undefended_enu_m=o.undefended_enu_m,
+            undefended_zones=o.undefended_zones,
             engaged=o.engaged,
         )
         for o in world.objects()

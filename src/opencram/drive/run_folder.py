@@ -62,7 +62,7 @@ class RunFolder:
     def finish(
         self, lang: str, known: Known | None, progress: Progress | None = None, notes: tuple[str, ...] = ()
     ) -> RunResult:
-        """Write the tables, run.json, alerts, survey, report and communiqués; `known` is None for plots of a real radar."""
+        """Write tables, run.json, alerts, survey, report and communiqués; `known` is None for plots of a real radar."""
         if known is not None:
             self._recorder.truth(self.crank.now_ns, to_plain(known))
         self._recorder.close()

@@ -15,6 +15,7 @@ from opencram.tables import FloatArray, IntArray
 
 DEFAULT_P_DETECT = 0.9
 DEFAULT_FALSE_PLOTS = 5.0
+FEWEST_FALSE_PLOTS = 0.1
 RANGE_RATE_SPAN_MPS = 1_600.0
 """False plots' range rates are taken as uniform over this span, from 800 m/s closing to 800 m/s receding."""
 BUFFER_QUADRANT_SEGMENTS = 4
@@ -44,7 +45,7 @@ class Layout:
     _rings: dict[tuple[int, float], tuple[FloatArray, IntArray]] = field(default_factory=dict)
 
     def zone_rings(self, zone: int, hazard_m: float) -> tuple[FloatArray, IntArray]:
-        """The zone enlarged by the hazard radius: vertices (k, 2) of all rings, and where each ring starts (rings + 1,).
+        """The zone enlarged by the hazard radius: vertices (k, 2) of all rings, and each ring's start (rings + 1,).
 
         Exteriors turn anticlockwise, holes clockwise; no ring repeats its first vertex.
         """
@@ -110,9 +111,7 @@ def layout_of(site: Site) -> Layout:
         update_ns=np.array([round(s.update_s * 1e9) for s in site.sensors], np.int64),
         coverage=_rows([_coverage(s) for s in site.sensors], 6),
         p_detect=np.array([DEFAULT_P_DETECT if s.detection is None else s.detection for s in site.sensors]),
-        false_plots=np.array(
-            [DEFAULT_FALSE_PLOTS if s.false_plots_per_scan is None else max(s.false_plots_per_scan, 0.1) for s in site.sensors]
-        ),
+        false_plots=np.array([_false_plots(s) for s in site.sensors]),
         zone_index={z.id: i for i, z in enumerate(site.zones)},
         zone_shapes=tuple(_zone_shape(z, origin) for z in site.zones),
         asset_enu_m=_rows([_enu(a.position, origin) for a in site.assets], 3),
@@ -150,6 +149,12 @@ def _coverage(sensor: Sensor) -> FloatArray:
     width = (c.azimuth_to_deg - c.azimuth_from_deg) % 360.0 or 360.0
     low, high = np.radians([c.min_elevation_deg, c.max_elevation_deg])
     return np.array([c.min_range_m, c.max_range_m, np.radians(c.azimuth_from_deg), np.radians(width), low, high])
+
+
+def _false_plots(sensor: Sensor) -> float:
+    """False plots a scan; never none at all, or any plot would prove an object."""
+    stated = sensor.false_plots_per_scan
+    return DEFAULT_FALSE_PLOTS if stated is None else max(stated, FEWEST_FALSE_PLOTS)
 
 
 def _zone_shape(zone: Zone, origin: Origin) -> MultiPolygon:

@@ -1,4 +1,4 @@
-"""Plots to tracks, one scan of one sensor at a time: predict, gate, assign, update, give birth; and let go what ended."""
+"""Plots to tracks, one scan of one sensor at a time: predict, gate, assign, update, give birth; let go what ended."""
 
 import math
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ from opencram.tracking.lifecycle import Bank
 GENERIC_SHAPE = "shell-155"
 """Whose drag curve the filter flies before the class is known; the ballistic coefficient takes up the difference."""
 POWERED_SPEED_MPS, SPEED_BLUR_MPS, MOST_LOG_ODDS = 100.0, 15.0, 4.0
-"""Prior odds of ballistic flight, by speed: what is slower than this flies under power as a rule, what is faster seldom does."""
+"""Prior odds of ballistic flight by speed: what is slower flies under power as a rule, what is faster seldom does."""
 CALL_BALLISTIC, CALL_OTHER = 0.9, 0.5
 """A track is called ballistic above the first probability and other again below the second."""
 BREAKUP_LASTS_NS = 12_000_000_000
@@ -215,7 +215,7 @@ def _from_breakup(breakups: list[Breakup], time_ns: IntArray, pos_enu_m: FloatAr
 
 
 def _report(bank: Bank, rows: IntArray, plots: IntArray) -> Tracks:
-    """The rows of the tracks table for these tracks: the model that the track is called by gives mean and covariance."""
+    """The rows of the tracks table: the model that a track is called by gives its mean and covariance."""
     mode, mean, cov = bank.mode[rows], bank.mean[rows], bank.cov[rows]
     ballistic = bank.model[rows] == BALLISTIC
     # sums written out: a library's sum over an axis may round a row by which other rows are there

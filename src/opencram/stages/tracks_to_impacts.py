@@ -63,9 +63,7 @@ def _fragment() -> tuple[Threat, int]:
     return threat, class_index(threat.id)
 
 
-def tracks_to_impacts(
-    state: ImpactsState, tracks: Tracks, site: Site
-) -> tuple[Tracks, Hypotheses, Impacts]:
+def tracks_to_impacts(state: ImpactsState, tracks: Tracks, site: Site) -> tuple[Tracks, Hypotheses, Impacts]:
     """The tracks with their classes filled in, a row per track and class, and a row per ballistic track."""
     layout = layout_of(site)
     cls = tracks.cls.copy()
@@ -202,7 +200,7 @@ def _moments(w: FloatArray, means: FloatArray, covs: FloatArray) -> tuple[FloatA
 
 
 def _with_launch(state: ImpactsState, impact: Impacts) -> Impacts:
-    """The impact with the best launch point so far: the way back grows longer and less certain as the track flies on."""
+    """The impact with the best launch point so far: the way back grows less certain as the track flies on."""
     track, new = int(impact.track[0]), Launch(impact.launch_enu_m[0], impact.launch_cov_m2[0])
     old = state.launches.get(track)
     if old is None or np.trace(new.cov) < np.trace(old.cov):

@@ -1,7 +1,7 @@
-"""Global nearest neighbour: which plot belongs to which track, as the assignment of the greatest total likelihood ratio.
+"""Global nearest neighbour: which plot belongs to which track, by the greatest total likelihood ratio.
 
-Tracks and plots that share no gate cannot influence each other: the problem is solved one connected component at a time,
-so a far track changes no bit of another's result.
+Tracks and plots that share no gate cannot influence each other: the problem is solved one connected component at a
+time, so a far track changes no bit of another's result.
 """
 
 import numpy as np
@@ -18,8 +18,7 @@ LARGE_COST = 1e9
 def assign(gain: FloatArray) -> IntArray:
     """The plot of each track, -1 for none: (n,) from the gain (n, m) of each pair, minus infinity where not gated.
 
-    Gain is the logarithm of the likelihood ratio of 'this plot is this track's' to 'the track was missed and the plot is
-    false'; only pairs with a positive gain are worth making.
+    Gain is the logarithm of the likelihood ratio of 'this plot is this track's' to 'the plot is false'; only pairs with a positive gain are worth making.
     """
     chosen = np.full(gain.shape[0], -1, np.int64)
     worth = gain > 0.0
@@ -48,7 +47,7 @@ def _components(worth: BoolArray) -> list[tuple[IntArray, IntArray]]:
 
 
 def _solve(gain: FloatArray, worth: BoolArray, tracks: IntArray, plots: IntArray, chosen: IntArray) -> None:
-    """The best assignment within one component, written into `chosen`; each track may also take no plot at gain zero."""
+    """The best assignment within one component, into `chosen`; each track may also take no plot, at gain zero."""
     k = len(tracks)
     cost = np.full((k, len(plots) + k), LARGE_COST)
     pairs = np.ix_(tracks, plots)

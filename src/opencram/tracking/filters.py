@@ -1,7 +1,7 @@
 """The filter of one track: two motion models side by side, mixed by how well each explains the plots.
 
-State (7): ENU position (m), ENU velocity (m/s) and the logarithm of the ballistic coefficient (kg/m2). The ballistic model
-flies the state by `physics.flight`; the other keeps its velocity under a strong white acceleration, which is what
+State (7): ENU position (m), ENU velocity (m/s) and the logarithm of the ballistic coefficient (kg/m2). The ballistic
+model flies the state by `physics.flight`; the other keeps its velocity under a strong white acceleration, which is what
 drones, aircraft, birds and a burning rocket motor look like for a while. The interacting-multiple-model recursion is
 that of Blom and Bar-Shalom (IEEE TAC 33-8, 1988); measurements enter one scalar at a time, all linearised
 at the predicted state, which equals the joint extended Kalman update because a plot's errors are independent.
@@ -28,8 +28,8 @@ BALLISTIC_ACCEL_PSD = 0.05
 LN_BETA_PSD = 2.5e-3
 """Random walk of ln(beta), 1/s: 0.05 in a second, for a drag curve that is not quite the object's own."""
 MODEL_STAY_S = 300.0
-"""Mean time between changes of model: a motor burns out once, a drone dives once. It must be long against the seconds that
-telling level flight from free fall takes, or the ballistic model lives on what the other one lends it."""
+"""Mean time between changes of model: a motor burns out once, a drone dives once. Long against the seconds that it
+takes to tell level flight from free fall, or the ballistic model lives on what the other one lends it."""
 GATE_CHI2 = 25.0
 """A plot competes for a track inside this squared distance: 1 - 5e-5 of true plots in four dimensions."""
 SCREEN_SIGMAS = 6.0
@@ -77,10 +77,9 @@ def _mix(mean: FloatArray, cov: FloatArray, mode: FloatArray, dt: float) -> None
             mean[j, a] = own * old_mean[j, a] + other * old_mean[1 - j, a]
         for a in range(STATES):
             for b in range(STATES):
-                spread = (
-                    own * (old_mean[j, a] - mean[j, a]) * (old_mean[j, b] - mean[j, b])
-                    + other * (old_mean[1 - j, a] - mean[j, a]) * (old_mean[1 - j, b] - mean[j, b])
-                )
+                spread = own * (old_mean[j, a] - mean[j, a]) * (old_mean[j, b] - mean[j, b]) + other * (
+                    old_mean[1 - j, a] - mean[j, a]
+                ) * (old_mean[1 - j, b] - mean[j, b])
                 cov[j, a, b] = own * old_cov[j, a, b] + other * old_cov[1 - j, a, b] + spread
     mode[0], mode[1] = predicted[0], predicted[1]
 

@@ -1,4 +1,4 @@
-"""What a ballistic track may be: one Gaussian per class, weighed by drag, by the speed it must have been fired with and by prior.
+"""What a ballistic track may be: one Gaussian per class, weighed by drag, launch speed and prior.
 
 The filter runs under one wide prior of ln(beta). For a class that prior is taken out and the class's own put in, which
 is a Kalman update of the seventh state with a made-up measurement; the evidence for the class is the likelihood of the

@@ -1,7 +1,7 @@
 """When a track is born, believed and given up: a sequential likelihood-ratio test per track.
 
-`score` is the logarithm of the odds that there is an object: it starts low at one plot, gains ln(P(detect) L / density of
-false plots) with each plot used (Sittler 1964, Blackman and Popoli 1999 section 6.2) and loses ln(1 - P(detect)) with
+`score` is the logarithm of the odds that there is an object: it starts low at one plot, gains ln(P(detect) L / density
+of false plots) with each plot used (Sittler 1964, Blackman and Popoli 1999 section 6.2) and loses ln(1 - P(detect)) with
 each look that should have seen the object and did not.
 """
 
@@ -19,7 +19,7 @@ MAX_TRACKS = 2_000
 BIRTH_SCORE = -10.0
 """A single plot is an object with odds of e-10: some 200,000 false plots an hour, less than ten objects."""
 CONFIRM_SCORE = 12.0
-"""Wald's bound on a false track's ever reaching it is e-22 per birth: 5e-5 false tracks in an hour of 200,000 births."""
+"""Wald's bound on a false track's ever reaching it is e-22 per birth: 5e-5 an hour at 200,000 births an hour."""
 CONFIRM_PLOTS = 4
 """Three plots always fit some parabola; the fourth is the first that tests it."""
 HIGHEST_SCORE = 25.0
@@ -33,7 +33,7 @@ COAST_LOOKS = 4.0
 
 VELOCITY_SIGMA_MPS = 350.0
 LN_BETA_MEAN, LN_BETA_SIGMA = math.log(9_000.0), 0.8
-"""Before anything is known: any velocity of an artillery rocket, any ballistic coefficient from 60 mm mortar to 240 mm rocket."""
+"""Before anything is known: any rocket's velocity, any ballistic coefficient from 60 mm mortar to 240 mm rocket."""
 PRIOR = np.array([VELOCITY_SIGMA_MPS, LN_BETA_MEAN, LN_BETA_SIGMA])
 
 DEBRIS_LN_BETA_MEAN, DEBRIS_LN_BETA_SIGMA = math.log(200.0), 1.0
@@ -104,7 +104,7 @@ def break_up(bank: Bank, rows: BoolArray) -> None:
 
 
 def given_up(bank: Bank, now_ns: int, look_s: FloatArray, ln_miss: FloatArray) -> BoolArray:
-    """Which tracks to drop at `now_ns`: look_s (n,) is how often each is looked at (inf: by no radar), ln_miss (n,) < 0."""
+    """Which tracks to drop at `now_ns`: look_s (n,) is the time between looks (inf: none), ln_miss (n,) < 0."""
     silent_s = (now_ns - bank.time_ns) * 1e-9
     missed = np.floor(np.maximum(silent_s, 0.0) / look_s)
     allowed = np.where(bank.status == TENTATIVE, TENTATIVE_DROP, CONFIRMED_DROP)

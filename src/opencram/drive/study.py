@@ -1,0 +1,121 @@
+"""A study: the same scenarios under many seeds, a row of scalars per run, and what the rows come to.
+
+A row depends on its scenario, site and seed alone; so rows are the same for any number of workers and each runs again
+by itself (`opencram run SCENARIO --seed N`). What depends on machine, time or worker goes into manifest.json.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from opencram import __version__
+from opencram.drive.crank import Progress
+from opencram.drive.trial import Row, run_trial
+from opencram.errors import InputError
+from opencram.site import load_site
+from opencram.world.scenario import load_scenario
+from opencram.yamlfile import read_yaml, validate
+
+MAX_RUNS = 100_000
+COUNTED = ("launched", "tracked", "object_tracks", "engaged", "intercepted", "impacts", "debris", "zones_hit")
+
+
+class Study(BaseModel):
+    """What a study file says."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    scenarios: Annotated[tuple[str, ...], Field(min_length=1, max_length=100)]
+    site: str | None = None
+    runs: Annotated[int, Field(ge=1, le=MAX_RUNS)] = 8
+    first_seed: Annotated[int, Field(ge=0)] = 0
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """The rows of a study and what they come to."""
+
+    rows: list[Row]
+    summary: dict[str, str | int | float | None]
+
+
+def load_study(path: Path) -> Study:
+    """A study file, with its scenarios and site seen to be usable; InputError otherwise."""
+    data, lines = read_yaml(path, str(path))
+    study = validate(Study, data, lines, str(path))
+    for name in study.scenarios:
+        load_site(study.site or load_scenario(name).site)
+    return study
+
+
+def run_study(path: Path, out: Path, runs: int | None, workers: int, progress: Progress | None = None) -> StudyResult:
+    """Run the study in the file `path` on `workers` processes; rows, summary and manifest go into the folder `out`."""
+    study = load_study(path)
+    started = time.time()
+    seeds = range(study.first_seed, study.first_seed + (runs or study.runs))
+    rows = run_trials([(name, study.site, seed) for name in study.scenarios for seed in seeds], workers, progress)
+    result = StudyResult(rows, summary_of_rows(rows))
+    _write(out, study, result, {"workers": workers, "seconds": round(time.time() - started, 1)})
+    return result
+
+
+def run_trials(
+    trials: Sequence[tuple[str, str | None, int]], workers: int, progress: Progress | None = None
+) -> list[Row]:
+    """The rows of (scenario, site, seed), in that order, whoever finishes first."""
+    from joblib import Parallel, delayed
+
+    rows: list[Row] = []
+    parallel = Parallel(n_jobs=workers, return_as="generator")
+    for row in parallel(delayed(run_trial)(*trial) for trial in trials):
+        rows.append(row)
+        if progress is not None:
+            progress(len(rows) / len(trials), f"{len(rows)} of {len(trials)} runs")
+    return rows
+
+
+def summary_of_rows(rows: Sequence[Row]) -> dict[str, str | int | float | None]:
+    """Per scenario: how often each count came up, and how long before the first hit its zone was warned."""
+    summary: dict[str, str | int | float | None] = {"runs": len(rows)}
+    for name in dict.fromkeys(str(row["scenario"]) for row in rows):
+        own = [row for row in rows if row["scenario"] == name]
+        for key in COUNTED:
+            summary[f"{name}: {key}"] = distribution([row[key] for row in own])
+        all_warned = sum(row["zones_warned_before"] == row["zones_hit"] for row in own)
+        summary[f"{name}: every zone hit was warned before"] = f"{all_warned} of {len(own)} runs"
+        leads = sorted(float(row["lead_s_least"]) for row in own if row["lead_s_least"] is not None)
+        if leads:
+            text = f"least {leads[0]:.1f}, 5th percentile {leads[len(leads) // 20]:.1f}, median {median(leads):.1f}"
+            summary[f"{name}: shortest lead of a run (s)"] = text
+        summary[f"{name}: phantom alarms"] = sum(int(row["phantom_alarms"] or 0) for row in own)
+    return summary
+
+
+def distribution(values: Sequence[Any]) -> str:
+    """How often each value came up, as in '3: 12, 4: 188'."""
+    return ", ".join(f"{value}: {values.count(value)}" for value in sorted(set(values), key=lambda v: (v is None, v)))
+
+
+def _write(out: Path, study: Study, result: StudyResult, manifest: dict[str, Any]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.Table.from_pylist(result.rows), out / "rows.parquet")
+        manifest |= {"version": __version__, "machine": platform.platform(), "python": platform.python_version()}
+        for name, content in (("summary", result.summary), ("manifest", manifest), ("study", study.model_dump())):
+            text = json.dumps(content, indent=2, ensure_ascii=False)
+            (out / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"--out {out}: found '{error.strerror}', expected a folder that can be written") from None

@@ -1,0 +1,47 @@
+"""One run of a scenario in memory, as a row of scalars: what a study is made of."""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import Any
+
+from opencram.drive.crank import Crank
+from opencram.drive.known import known_to
+from opencram.drive.run_folder import Origin, summary_of, tables_in_memory
+from opencram.drive.simulate import run_world
+from opencram.site import load_site
+from opencram.state import State
+from opencram.world.scenario import load_scenario
+from opencram.world.world import World
+
+Row = dict[str, str | int | float | None]
+
+
+def run_trial(scenario_name: str, site_name: str | None, seed: int) -> Row:
+    """The row of one run; it depends on the arguments alone, never on the process or on what ran before."""
+    scenario = load_scenario(scenario_name)
+    site = load_site(site_name or scenario.site)
+    world = World(scenario, site, seed)
+    crank = Crank(site, State(simulated=True))
+    run_world(world, crank)
+    origin = Origin("simulation", True, scenario.name, seed)
+    return row_of(summary_of(crank, origin, tables_in_memory(crank), known_to(world)))
+
+
+def row_of(summary: dict[str, Any]) -> Row:
+    """A summary as scalars: its counts, how hits and warnings met, and its digest."""
+    hit = [zone for zone in summary["zones"] if zone["first_impact"] is not None]
+    leads = [zone["lead_s"] for zone in hit if zone["lead_s"] is not None]
+    warned = sum(zone["first_alert"] is not None and zone["lead_s"] is not None and zone["lead_s"] > 0 for zone in hit)
+    return {
+        "scenario": summary["scenario"],
+        "site": summary["site"],
+        "seed": summary["seed"],
+        **summary["counts"],
+        "object_tracks": sum(len(thing["tracks"]) for thing in summary["objects"]),
+        "zones_warned_before": warned,
+        "lead_s_least": min(leads, default=None),
+        "lead_s_median": median(leads) if leads else None,
+        "zones_alerted": sum(zone["first_alert"] is not None for zone in summary["zones"]),
+        "digest": summary["digest"],
+    }
