@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
-from world_site import assume, flight, make_scenario, make_site, salvo, scenario_text
 
 from opencram.errors import InputError
 from opencram.site import load_site
 from opencram.world.scenario import Salvo, Scenario, load_scenario, scenario_from_documents, scenario_names
 from opencram.world.world import World, undefended_counts
+from world_site import assume, flight, make_scenario, make_site, salvo, scenario_text
 
 INCIDENTS = [
     "baghdad-2020-02-16",

@@ -63,7 +63,9 @@ def salvo(*aims: tuple[float, float], **changes: Any) -> dict[str, Any]:
     return group | {key: value if key == "id" else assume(value) for key, value in changes.items()}
 
 
-def flight(*points: tuple[float, float, float], target: tuple[float, float] | None = None, **changes: Any) -> dict[str, Any]:
+def flight(
+    *points: tuple[float, float, float], target: tuple[float, float] | None = None, **changes: Any
+) -> dict[str, Any]:
     """A drone that flies by (lat, lon, height) points."""
     group = {
         "id": "flight",

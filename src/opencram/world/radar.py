@@ -162,7 +162,10 @@ class Radar:
 
     def _covers(self, reach: Floats, az: Floats, el: Floats) -> NDArray[np.bool_]:
         turned = np.mod(az - self._az_from, TURN) <= self._az_width
-        return turned & (reach >= self._near) & (reach <= self._far) & (el >= self._low) & (el <= self._high)
+        inside: NDArray[np.bool_] = (
+            turned & (reach >= self._near) & (reach <= self._far) & (el >= self._low) & (el <= self._high)
+        )
+        return inside
 
     def _above_horizon(self, pos_enu_m: Floats) -> NDArray[np.bool_]:
         """Whether the earth's bulge leaves the line of sight free: the sum of both ends' distances to the horizon."""
@@ -194,8 +197,8 @@ class Radar:
         """Four normal draws and an exponential one (n, 5), of each body's own stream with this sensor."""
         for flown in sky.bodies[len(self._draws) :]:
             rng = generator(self.seed, "echo", self.sensor.id, flown.id)
-            rows = (flown.end_ns - flown.start_ns) // self._update_ns + 3
-            self._draws.append(np.column_stack([rng.standard_normal((rows, 4)), rng.standard_exponential(rows)]))
+            n = (flown.end_ns - flown.start_ns) // self._update_ns + 3
+            self._draws.append(np.column_stack([rng.standard_normal((n, 4)), rng.standard_exponential(n)]))
         first = np.maximum(sky.start_ns[body] - self.start_ns, 0) // self._update_ns
         rows = [self._draws[b][look.period - f] for b, f in zip(body.tolist(), first.tolist(), strict=True)]
         return np.array(rows).reshape(len(body), 5)
@@ -280,7 +283,7 @@ def _linked(near: NDArray[np.bool_]) -> list[Ints]:
             continue
         inside = np.zeros(len(near), np.bool_)
         inside[first] = True
-        while (grown := near[inside].any(axis=0)).sum() > inside.sum():
+        while (grown := np.asarray(near[inside].any(axis=0))).sum() > inside.sum():
             inside = grown
         left &= ~inside
         groups.append(np.flatnonzero(inside))

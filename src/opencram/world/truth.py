@@ -155,7 +155,9 @@ def _salvo(
         east, north = aimed[:2] + group.dispersion_m.value * rng.standard_normal(2)
         launch = shift_launch(shot, setting.on_ground(float(east), float(north)), setting)
         if launch is None:
-            raise InputError(f"groups: found that {name} of '{group.id}' never comes down, expected a shorter flight")
+            raise InputError(
+                f"groups: found that {name} of '{group.id}' never comes down within 300 s, expected a shorter flight"
+            )
         flown.append(_fly_shot(name, shot, launch, launch_ns, (aim.zone.value, aimed), setting))
     return flown
 
