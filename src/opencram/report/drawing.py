@@ -83,7 +83,7 @@ class Labels:
         half = half_pt / self.points_per_unit
         self.taken += [(x - half, y - half, x + half, y + half) for x, y in points]
 
-    def put(self, x: float, y: float, text: str, *, size_pt: float = FONT_PT, mark: bool = True, **style: Any) -> bool:
+    def put(self, x: float, y: float, text: str, *, size_pt: float = FONT_PT, mark: bool = True, **style: Any) -> bool:  # noqa: ANN401
         """Write `text` near (x, y), beside it if there is a mark there; whether a free place was found."""
         width, height = 0.58 * size_pt * len(text) / self.points_per_unit, 1.25 * size_pt / self.points_per_unit
         for dx, dy in _places(width, height, 6.0 / self.points_per_unit if mark else 0.0):

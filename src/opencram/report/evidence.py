@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from opencram.tables import Effect, Engagement, FloatArray, Health, Reject, ZoneWarning
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Columns = Mapping[str, NDArray[Any]]
 
@@ -58,9 +61,10 @@ class TruthDebris(Protocol):
 
 @dataclass(frozen=True)
 class RunMeta:
-    """What a run was: `kind` is 'simulation' or 'replay'."""
+    """What a run was: `kind` is 'simulation' or 'replay', `simulated` whether the inputs were."""
 
     kind: str
+    simulated: bool
     scenario: str | None
     seed: int | None
     digest: str
@@ -108,12 +112,15 @@ def read_tables(run_dir: Path) -> Tables:
 
 def read_columns(path: Path) -> Columns:
     """The columns of one Parquet table; none where there is no such file."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if not path.exists():
-        return {}
-    table = pq.read_table(path)
+    return columns_of(pq.read_table(path)) if path.exists() else {}
+
+
+def columns_of(table: pa.Table) -> Columns:
+    """The columns of an Arrow table as NumPy arrays, times as int64 ns UTC."""
+    import pyarrow as pa
+
     columns: dict[str, NDArray[Any]] = {}
     for name in table.column_names:
         column = table.column(name)
@@ -141,3 +148,16 @@ def by_track(columns: Columns) -> dict[int, Columns]:
     tracks, starts = np.unique(columns["track"][order], return_index=True)
     parts = np.split(order, starts[1:])
     return {int(track): take(columns, rows) for track, rows in zip(tracks, parts, strict=True)}
+
+
+LATE_NS = 500_000_000
+"""Plots measured this shortly before an object's end may be taken in after it, and their track called debris then."""
+
+
+def while_whole(tracks: Mapping[int, Columns], ends_ns: Mapping[int, int]) -> dict[int, Columns]:
+    """The rows of each track before its object's end, where that is known; tracks without such rows are left out."""
+    parts = {
+        track: take(rows, rows["time"] <= ends_ns[track] - LATE_NS) if track in ends_ns else rows
+        for track, rows in tracks.items()
+    }
+    return {track: rows for track, rows in parts.items() if len(rows["time"])}

@@ -32,26 +32,25 @@ def overview_map(run: Run, language: Language) -> str:
     """Zones, tracks from their first plot on, where they came from, and where they ended."""
     box = _overview_box(run)
     axes, labels = _map_axes(run, box)
-    _draw_zones(run, axes, labels, language, only_large=True)
-    _draw_rings(run, axes)
     _draw_launch_areas(run, axes, language)
     _draw_tracks(run, axes)
     _draw_outcomes(run, axes, None, language)
     _draw_equipment(run, axes, language)
+    _draw_rings(run, axes, labels)
+    _draw_zones(run, axes, labels, language, only_large=True)
     return _finish_map(axes, language, _t(language, "Overview map", "Carte d’ensemble"))
 
 
 def impact_map(run: Run, language: Language) -> str:
     """Where things came down, and how well that was foretold."""
     axes, labels = _map_axes(run, _impact_box(run))
-    ends = [_end_point(run, o) for o in run.summary["objects"]]
-    labels.avoid([(p[0], p[1]) for p in ends if p is not None])
     _draw_debris(run, axes, language)
     _draw_ellipses(run, axes, language)
+    _draw_undefended(run, axes, language)
     _draw_equipment(run, axes, language)
     _draw_outcomes(run, axes, labels, language)
+    _draw_rings(run, axes, labels)
     _draw_zones(run, axes, labels, language)
-    _draw_rings(run, axes)
     return _finish_map(axes, language, _t(language, "Map of the impacts", "Carte des impacts"))
 
 
@@ -117,7 +116,9 @@ def _map_axes(run: Run, box: Box) -> tuple[Axes, Labels]:
     axes.set_ylim(south, north)
     axes.set_aspect("equal", adjustable="box")
     points = min(d.WIDTH_IN - 0.9, (height_in - 0.9) * (east - west) / (north - south)) * 72.0
-    return axes, Labels(axes, points / (east - west))
+    labels = Labels(axes, points / (east - west))
+    labels.avoid(_marks(run))
+    return axes, labels
 
 
 def _finish_map(axes: Axes, language: Language, label: str) -> str:
@@ -145,7 +146,7 @@ def _scale_and_north(axes: Axes) -> None:
     tip = (east - 0.04 * span, north - 0.02 * (north - south))
     axes.annotate(
         "N", tip, (tip[0], tip[1] - 0.09 * (north - south)), fontsize=9, fontweight="bold", ha="center", va="center",
-        arrowprops={"arrowstyle": "<-", "color": d.INK, "lw": 1.2}, zorder=9,
+        arrowprops={"arrowstyle": "->", "color": d.INK, "lw": 1.2}, zorder=9,
     )  # fmt: skip
 
 
@@ -169,7 +170,7 @@ def _draw_zones(run: Run, axes: Axes, labels: Labels, language: Language, only_l
     axes.fill([], [], facecolor="none", edgecolor=d.GREEN, lw=1.3, label=_t(language, "protected", "protégée"))
 
 
-def _draw_rings(run: Run, axes: Axes) -> None:
+def _draw_rings(run: Run, axes: Axes, labels: Labels) -> None:
     """Range rings about the first asset."""
     east, north = run.places.centre_enu_m[:2]
     reach = max(abs(v) for v in (*axes.get_xlim(), *axes.get_ylim())) * 1.5
@@ -179,14 +180,12 @@ def _draw_rings(run: Run, axes: Axes) -> None:
         axes.plot(east + radius * np.sin(angle), north + radius * np.cos(angle), color="#bbbbbb", lw=0.6, zorder=2)
         name = f"{radius:.0f} m" if radius < 1_000 else f"{radius / 1_000:.0f} km"
         turn = math.radians(200.0)
-        axes.text(
-            east + radius * math.sin(turn), north + radius * math.cos(turn), name,
-            fontsize=6.5, color=d.PALE, ha="center", va="center", clip_on=True, zorder=2,
-        )  # fmt: skip
+        x, y = east + radius * math.sin(turn), north + radius * math.cos(turn)
+        labels.put(float(x), float(y), name, size_pt=6.5, mark=False, color=d.PALE, zorder=2)
 
 
 def _draw_equipment(run: Run, axes: Axes, language: Language) -> None:
-    kinds = (
+    kinds: tuple[tuple[Sequence[Any], str, str, str], ...] = (
         (run.site.assets, "P", d.INK, _t(language, "asset", "point protégé")),
         (run.site.sensors, "^", d.GREEN, _t(language, "radar", "radar")),
         (run.site.sirens, "o", d.ORANGE, _t(language, "siren", "sirène")),
@@ -242,6 +241,15 @@ def _draw_outcomes(run: Run, axes: Axes, labels: Labels | None, language: Langua
             labels.put(point[0], point[1], thing["id"], size_pt=8.0, color=colour, fontweight="bold", zorder=9)
 
 
+def _draw_undefended(run: Run, axes: Axes, language: Language) -> None:
+    """Where what was shot down would have come down."""
+    stopped = [o for o in run.summary["objects"] if o["outcome"] == "intercepted" and o.get("undefended_lat")]
+    if stopped:
+        at = np.array([enu_of(run.places, o["undefended_lat"], o["undefended_lon"]) for o in stopped])
+        name = _t(language, "would have fallen here", "serait tombé ici")
+        axes.plot(at[:, 0], at[:, 1], "o", mfc="none", mec=d.BLUE, ms=6, ls="none", label=name, zorder=6)
+
+
 def _draw_debris(run: Run, axes: Axes, language: Language) -> None:
     pieces = run.summary["debris"]
     if pieces:
@@ -256,9 +264,10 @@ def _draw_ellipses(run: Run, axes: Axes, language: Language) -> None:
         _t(language, "3 s later", "3 s plus tard"),
         _t(language, "last", "dernier"),
     )
+    widest = (axes.get_xlim()[1] - axes.get_xlim()[0]) / 3.0
     for track in run.object_of:
         for ellipse, (dashes, width), name in zip(_ellipses(run, track), ELLIPSE_STYLES, names, strict=False):
-            if ellipse is not None:
+            if ellipse is not None and ellipse.semi_major_m < widest:
                 ring = ellipse.outline()
                 axes.plot(ring[:, 0], ring[:, 1], color=d.PURPLE, ls=dashes, lw=width, label=name, zorder=4)
 
@@ -288,6 +297,15 @@ def ellipse_of(rows: Any, i: int) -> Ellipse | None:  # noqa: ANN401
 
 def _end_point(run: Run, thing: Row) -> FloatArray | None:
     return None if thing["lat"] is None else enu_of(run.places, thing["lat"], thing["lon"])
+
+
+def _marks(run: Run) -> list[tuple[float, float]]:
+    """Where something is drawn that no label may hide."""
+    things: tuple[Any, ...] = (*run.site.assets, *run.site.sensors, *run.site.sirens, *run.site.effectors)
+    points = [enu_of(run.places, t.position.lat, t.position.lon) for t in things]
+    points += [p for o in run.summary["objects"] if (p := _end_point(run, o)) is not None]
+    points += [enu_of(run.places, p["lat"], p["lon"]) for p in run.summary["debris"]]
+    return [(float(p[0]), float(p[1])) for p in points]
 
 
 def _impact_box(run: Run) -> Box:
@@ -328,7 +346,10 @@ def _padded(points: Sequence[FloatArray], share: float) -> Box:
 
 
 def _last_s(run: Run, zero: int) -> float:
-    return max(1.0, (time_ns(run.summary["end"]) - zero) / 1e9)
+    """A little after the last thing that happened."""
+    moments = [time_ns(o["end_time"]) for o in run.summary["objects"]] + [w.time_ns for w in run.warnings]
+    last = max(moments, default=time_ns(run.summary["end"]))
+    return min((last - zero) / 1e9 + 4.0, max(1.0, (time_ns(run.summary["end"]) - zero) / 1e9))
 
 
 def _object_row(run: Run, axes: Axes, y: int, thing: Row, zero: int) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opencram.errors import InputError
-from opencram.report.evidence import Columns, Tables, by_track, read_columns, read_tables
+from opencram.report.evidence import Columns, Tables, by_track, read_columns, read_tables, while_whole
 from opencram.report.metrics import Error, Row, prediction_errors
 from opencram.report.places import Places
-from opencram.report.words import Language
+from opencram.report.words import Language, time_ns
 
 if TYPE_CHECKING:
     from opencram.site import Site
@@ -56,8 +56,9 @@ class Run:
 
     @cached_property
     def impacts(self) -> dict[int, Columns]:
-        """The predictions of each track."""
-        return by_track(self.tables.impacts)
+        """The predictions of each track, up to the end of the object that it follows."""
+        ends = {track: time_ns(thing["end_time"]) for track, thing in self.object_of.items() if thing["class_true"]}
+        return while_whole(by_track(self.tables.impacts), ends)
 
     @cached_property
     def errors(self) -> list[Error]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from opencram import __version__
-from opencram.report.evidence import Columns, Decisions, RunMeta, Tables, Truth, TruthObject, by_track
+from opencram.report.evidence import Columns, Decisions, RunMeta, Tables, Truth, TruthObject, by_track, while_whole
 from opencram.report.matching import confirmed_rows, match_debris, match_tracks
 from opencram.report.places import Places, clusters, ellipse_95
 from opencram.report.words import iso, time_ns
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from opencram.site import Site
 
 SCHEMA = 1
+ALERTED = ("alert", "update")
+"""States in which a warning that names a track has people in cover because of it."""
 Row = dict[str, Any]
 
 
@@ -44,8 +46,9 @@ class Findings:
 
     @cached_property
     def impacts(self) -> dict[int, Columns]:
-        """Impact predictions by track."""
-        return by_track(self.tables.impacts)
+        """Impact predictions by track, of an object only as long as it was whole: then its track is debris."""
+        ends = {thing.id: thing.end_ns for thing in self.truth.objects} if self.truth else {}
+        return while_whole(by_track(self.tables.impacts), {track: ends[name] for track, name in self.matched.items()})
 
     @cached_property
     def followed(self) -> dict[int, str]:
@@ -95,6 +98,7 @@ def summarize(
         "schema": SCHEMA,
         "version": __version__,
         "kind": meta.kind,
+        "simulated": meta.simulated,
         "scenario": meta.scenario,
         "site": site.name,
         "seed": meta.seed,
@@ -196,7 +200,7 @@ def _times(found: Findings, tracks: Sequence[int]) -> Row:
     rows = [found.tracks[n] for n in tracks]
     seen = [int(r["time"][0]) for r in rows]
     confirmed = [int(confirmed_rows(r)["time"][0]) for r in rows]
-    alerts = [w.time_ns for w in found.decisions.warnings if w.state == "alert" and set(w.tracks) & set(tracks)]
+    alerts = [w.time_ns for w in found.decisions.warnings if w.state in ALERTED and set(w.tracks) & set(tracks)]
     moments = {"first_plot_time": seen, "confirmed_time": confirmed, "first_alert_time": alerts}
     return {name: iso(min(times)) if times else None for name, times in moments.items()}
 

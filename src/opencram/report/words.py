@@ -70,6 +70,11 @@ def counted(n: int, family: str, language: Language) -> str:
     return f"{number(n, language, is_feminine(family))} {noun(family, n, language)}"
 
 
+def upfirst(text: str) -> str:
+    """The text with its first letter as a capital, the rest left alone."""
+    return text[:1].upper() + text[1:]
+
+
 def digits(value: float, language: Language, places: int = 0) -> str:
     """A number with its language's separators: 1,234.5 and 1 234,5 (narrow no-break space)."""
     text = f"{value:,.{places}f}"
@@ -170,7 +175,7 @@ def clock(when: datetime, language: Language, with_seconds: bool = True) -> str:
 
 def spaced(text: str) -> str:
     """French typography: no-break spaces before ; : ! ? » and after «, and curly apostrophes."""
-    text = text.replace("'", "’")
+    text = re.sub(r"(?<=\d) ?%", NBSP + "%", text.replace("'", "’"))
     text = re.sub(r"(?<=\w|\)|»|%) ?([;!?])(?=\s|$)", NARROW + r"\1", text)
     text = re.sub(r"(?<=[^\s\d]) ?:(?=\s|$)", NBSP + ":", text)
     return re.sub(r"\s?»", NBSP + "»", re.sub(r"«\s?", "«" + NBSP, text))
