@@ -153,6 +153,8 @@ class Recording:
         self.path = path
         self.truncated = False
         """Whether the file ended before its end; known once all ticks were read."""
+        self.share_read = 0.0
+        """How far into the file the last reader came, 0 to 1."""
         self.truth: dict[str, Any] | None = None
         """What the world knew at the end; known once all ticks were read, None where it was not recorded."""
         head = self._read_head()
@@ -191,6 +193,7 @@ class Recording:
         from zstandard import ZstdError
 
         topics: dict[int, str] = {}
+        size = self.path.stat().st_size
         with self.path.open("rb") as file:
             reader = StreamReader(file, validate_crcs=True, record_size_limit=RECORD_LIMIT_BYTES)
             try:
@@ -198,6 +201,7 @@ class Recording:
                     if isinstance(record, Channel):
                         topics[record.id] = record.topic
                     elif isinstance(record, Message):
+                        self.share_read = file.tell() / size
                         yield topics[record.channel_id], record.sequence, record.log_time, record.data
                 self.truncated = False
             except (McapError, CRCValidationError, ZstdError, struct.error, KeyError, UnicodeDecodeError):

@@ -316,11 +316,11 @@ def _why(item: PlotRows, row: int, stamps: IntArray, outside: BoolArray, sensors
     """Reason and sentence: the field, what was found, what was expected."""
     time_ns, received_ns, sensor = stamps.tolist()
     found = {name: _quote(values[row]) for name, values in item.columns.items() if name != "row"}
-    if sensor < 0:
-        return "unknown sensor", f"sensor: found {found['sensor']}, expected one of {', '.join(sensors.ids)}"
     for name, stamp in (("time", time_ns), ("received", received_ns)):
         if stamp < 0:
             return f"unreadable {name}", f"{name}: found {found.get(name)}, expected ISO 8601 UTC or seconds since 1970"
+    if sensor < 0:
+        return "unknown sensor", f"sensor: found {found['sensor']}, expected one of {', '.join(sensors.ids)}"
     for k in np.flatnonzero(outside).tolist():
         raw = item.columns[VALUES[k]][row]
         what = "impossible" if math.isfinite(_number(raw)) else "not a number"
