@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
-from shapely.geometry import MultiPolygon, Polygon
-from shapely.ops import transform
+from shapely import MultiPolygon, Point, Polygon, transform
+from shapely.geometry.polygon import orient
 
 from opencram.physics.air import air_table
 from opencram.physics.flight import environment
@@ -56,8 +56,6 @@ class Layout:
 
     def zone_at(self, east_m: float, north_m: float) -> int:
         """Index of the smallest zone that holds the point, -1 if none does."""
-        from shapely.geometry import Point
-
         point = Point(east_m, north_m)
         inside = [z for z, shape in enumerate(self.zone_shapes) if shape.covers(point)]
         return min(inside, key=lambda z: (self.zone_shapes[z].area, z)) if inside else -1
@@ -160,18 +158,16 @@ def _false_plots(sensor: Sensor) -> float:
 def _zone_shape(zone: Zone, origin: Origin) -> MultiPolygon:
     """The zone's polygons in metres; the earth's curvature bends none of them by more than its survey error."""
 
-    def flat(lon: FloatArray, lat: FloatArray) -> tuple[FloatArray, FloatArray]:
-        enu = geodetic_to_enu(np.radians(lat), np.radians(lon), origin.height_m, origin)
-        return enu[..., 0], enu[..., 1]
+    def flat(lon_lat: FloatArray) -> FloatArray:
+        enu = geodetic_to_enu(np.radians(lon_lat[:, 1]), np.radians(lon_lat[:, 0]), origin.height_m, origin)
+        return enu[:, :2]
 
     degrees = MultiPolygon([Polygon(rings[0], rings[1:]) for rings in zone.rings])
-    metres: MultiPolygon = transform(flat, degrees)
+    metres: MultiPolygon = transform(degrees, flat)
     return metres
 
 
 def _rings_of(shape: Polygon | MultiPolygon) -> tuple[FloatArray, IntArray]:
-    from shapely.geometry.polygon import orient
-
     parts = shape.geoms if isinstance(shape, MultiPolygon) else [shape]
     rings = []
     for part in parts:

@@ -169,7 +169,7 @@ def _give_birth(
     state: TracksState, scan: Plots, z: FloatArray, free: IntArray, sensor: int, layout: Layout
 ) -> IntArray:
     """A tentative track from each plot that no track took and that has an elevation; returns those plots' rows."""
-    able = free[~np.isnan(z[free, 2])]
+    able: IntArray = free[~np.isnan(z[free, 2])]
     room = state.max_tracks - len(state.bank)
     state.refused_births += max(len(able) - room, 0)
     able = able[: max(room, 0)]

@@ -18,7 +18,8 @@ LARGE_COST = 1e9
 def assign(gain: FloatArray) -> IntArray:
     """The plot of each track, -1 for none: (n,) from the gain (n, m) of each pair, minus infinity where not gated.
 
-    Gain is the logarithm of the likelihood ratio of 'this plot is this track's' to 'the plot is false'; only pairs with a positive gain are worth making.
+    Gain is the logarithm of the likelihood ratio of 'this plot is this track's' to 'the plot is false'; only pairs with
+    a positive gain are worth making.
     """
     chosen = np.full(gain.shape[0], -1, np.int64)
     worth = gain > 0.0

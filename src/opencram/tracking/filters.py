@@ -254,7 +254,7 @@ def _near(
     apart = 0.0
     for k in range(3):
         apart += (mean[0, k] - mean[1, k] + dt * (mean[0, k + 3] - mean[1, k + 3])) ** 2
-    return miss <= SCREEN_SIGMAS * math.sqrt(var) + math.sqrt(apart) + 10.0 * dt * dt
+    return bool(miss <= SCREEN_SIGMAS * math.sqrt(var) + math.sqrt(apart) + 10.0 * dt * dt)
 
 
 @kernel(

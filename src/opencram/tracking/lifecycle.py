@@ -1,8 +1,8 @@
 """When a track is born, believed and given up: a sequential likelihood-ratio test per track.
 
 `score` is the logarithm of the odds that there is an object: it starts low at one plot, gains ln(P(detect) L / density
-of false plots) with each plot used (Sittler 1964, Blackman and Popoli 1999 section 6.2) and loses ln(1 - P(detect)) with
-each look that should have seen the object and did not.
+of false plots) with each plot used (Sittler 1964, Blackman and Popoli 1999 section 6.2) and loses ln(1 - P(detect))
+with each look that should have seen the object and did not.
 """
 
 import math
