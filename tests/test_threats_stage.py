@@ -341,6 +341,26 @@ def test_lost_drone_stands_until_it_would_have_come() -> None:
     assert (1, 0) not in rows(run.tick(61.0))
 
 
+def test_noise_of_a_drone_s_velocity_is_averaged_out() -> None:
+    """Each look errs by 10 m/s of 45, one way and the other: the arrival stays within 3 %."""
+    run, arrivals = Run(), []
+    for k in range(150):
+        seen = drone(0.1 * k, mean=(-4000.0, 0.0, 500.0, 45.0 + (10.0 if k % 2 else -10.0), 0.0, 0.0, 8.5))
+        threats = run.tick(0.1 * k, seen)
+        arrivals.append((int(threats.impact_time_ns[threats.zone == 0][0]) - at(0.1 * k)) / SECOND_NS)
+    metres = layout_of(SITE).zone_shapes[0].distance(shapely.Point(-4000.0, 0.0)) - catalogue()["drone"].hazard_radius_m
+    assert arrivals[-20:] == pytest.approx([metres / 45.0] * 20, rel=0.03)
+
+
+def test_drone_s_turn_is_followed_within_seconds() -> None:
+    run = Run()
+    run.tick(0.0, drone())
+    for k in range(1, 101):
+        turned = rows(run.tick(0.1 * k, drone(0.1 * k, mean=(-4000.0, 0.0, 500.0, 0.0, 45.0, 0.0, 8.5))))
+    straight = rows(Run().tick(0.0, drone(mean=(-4000.0, 0.0, 500.0, 0.0, 45.0, 0.0, 8.5))))
+    assert turned[1, 0] == pytest.approx(straight[1, 0], abs=0.01)
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.floats(-7.0, 7.0), st.floats(0.05, 3.0), st.integers(1, 12), st.floats(0.0, 6.3))
 def test_courses_share_out_one(course: float, sigma: float, parts: int, start: float) -> None:

@@ -136,11 +136,11 @@ def test_many_small_chances_alert_and_name_the_worst() -> None:
 
 
 def test_alert_waits_while_there_is_time_to_know_better() -> None:
-    """Shelter takes 15 s and waiting ends 10 s before that: 3 % alerts with 25 s to go, and not earlier."""
+    """Shelter takes 15 s and waiting ends 6 s before that: 3 % alerts with 21 s to go, and not earlier."""
     run = Run()
     assert run.tick(0.0, [(1, 0.03, 40.0)]) == ["pre-alert"]
-    assert run.until(0.1, 15.0, [(1, 0.03, 40.0)]) == []
-    assert run.tick(15.0, [(1, 0.03, 40.0)]) == ["alert"]
+    assert run.until(0.1, 19.0, [(1, 0.03, 40.0)]) == []
+    assert run.tick(19.0, [(1, 0.03, 40.0)]) == ["alert"]
 
 
 @pytest.mark.parametrize(("p", "told"), [(0.501, ["alert"]), (0.499, ["pre-alert"])])
@@ -223,7 +223,12 @@ def test_drones_count_by_the_time_of_their_earliest_arrival(left_s: float, told:
 
 def test_drone_never_waits_longer_than_shelter_takes() -> None:
     site = site_of([square("slow", 0, 0, kind="base", time_to_shelter_s=90)])
-    assert Run(site).tick(0.0, threats([(1, 0.2, 99.0)], cls=DRONE)) == ["alert"]
+    assert Run(site).tick(0.0, threats([(1, 0.2, 97.0)], cls=DRONE)) == ["pre-alert"]
+    assert Run(site).tick(0.0, threats([(1, 0.2, 95.0)], cls=DRONE)) == ["alert"]
+
+
+def test_likely_drone_is_not_sure_to_come() -> None:
+    assert Run().tick(0.0, threats([(1, 0.9, 100.0)], cls=DRONE)) == ["pre-alert"]
 
 
 def test_drone_that_turns_away_is_cancelled() -> None:
@@ -286,11 +291,11 @@ def test_no_cancel_once_an_impact_was_due() -> None:
 
 def test_hysteresis_holds_between_the_thresholds() -> None:
     run = Run()
-    run.tick(0.0, [(1, P_ALERT, 25.0)])
+    assert run.tick(0.0, [(1, P_ALERT * 1.001, 21.0)]) == ["alert"]
     held = leave_p(ALERT, RULES) * 1.001
-    assert run.until(0.1, 20.0, [(1, held, 25.0)]) == []
-    assert run.until(20.0, 24.9, [(1, leave_p(ALERT, RULES) * 0.999, 25.0)]) == []
-    assert run.until(24.9, 25.5, [(1, leave_p(ALERT, RULES) * 0.999, 25.0)]) == ["cancel"]
+    assert run.until(0.1, 15.0, [(1, held, 21.0)]) == []
+    assert run.until(15.0, 19.85, [(1, leave_p(ALERT, RULES) * 0.999, 21.0)]) == []
+    assert run.until(19.85, 20.5, [(1, leave_p(ALERT, RULES) * 0.999, 21.0)]) == ["cancel"]
 
 
 def test_flicker_below_the_threshold_does_not_end_an_alert() -> None:
@@ -372,6 +377,14 @@ def test_update_when_the_time_left_moves(moved_s: float, told: list[str]) -> Non
     run = Run()
     run.tick(0.0, [(1, 0.3, NEAR_S)])
     assert run.until(2.0, 4.0, [(1, 0.3, NEAR_S + moved_s)]) == told
+
+
+def test_what_is_long_off_may_move_more() -> None:
+    """A drone is expected in 50 s: eight seconds more are news (15 % and more), seven are not."""
+    run = Run()
+    run.tick(0.0, threats([(1, 0.3, 50.0)], cls=DRONE))
+    assert run.until(1.0, 3.0, threats([(1, 0.3, 57.0)], cls=DRONE), step=1.0) == []
+    assert run.until(3.0, 5.0, threats([(1, 0.3, 59.0)], cls=DRONE), step=1.0) == ["update"]
 
 
 def test_update_when_an_object_joins_and_at_most_once_a_second() -> None:

@@ -49,6 +49,8 @@ DRONE_SPEED_MPS = (10.0, 90.0)
 DRONE_CEILING_M = 3_000.0
 DRONE_AGE_S = 3.0
 """An unknown object must have been followed this long before its course means anything."""
+VELOCITY_SETTLES_S = 3.0
+"""A drone's velocity is averaged over about this long: a filter that allows for turns leaves it noisy."""
 COURSE_SIGMA_RAD = math.radians(25.0)
 TURN_SHARE = 0.2
 """Share of the course's distribution that is uniform: whatever flies by its own power may turn."""
@@ -103,6 +105,8 @@ class Seen:
     mean: FloatArray
     ballistic: bool
     cls: int
+    steady_enu_mps: FloatArray
+    """Its velocity (3,), averaged over VELOCITY_SETTLES_S."""
 
 
 @dataclass
@@ -164,14 +168,24 @@ def _newest_of_class(hypotheses: Hypotheses) -> Hypotheses:
 
 def _remember(state: ThreatsState, tracks: Tracks, now_ns: int) -> None:
     for row in np.flatnonzero((tracks.status == CONFIRMED) & (tracks.plot >= 0)).tolist():
-        state.seen[int(tracks.track[row])] = Seen(
-            int(tracks.time_ns[row]),
-            tracks.mean[row].copy(),
-            bool(tracks.model[row] == BALLISTIC),
-            int(tracks.cls[row]),
+        track, time_ns = int(tracks.track[row]), int(tracks.time_ns[row])
+        state.seen[track] = Seen(
+            time_ns=time_ns,
+            mean=tracks.mean[row].copy(),
+            ballistic=bool(tracks.model[row] == BALLISTIC),
+            cls=int(tracks.cls[row]),
+            steady_enu_mps=_steadied(state.seen.get(track), tracks.mean[row, 3:6], time_ns),
         )
     state.seen = {track: s for track, s in state.seen.items() if s.time_ns > now_ns - FORGET_NS}
     state.killed_ns = {track: at for track, at in state.killed_ns.items() if at > now_ns - FORGET_NS}
+
+
+def _steadied(last: Seen | None, vel_enu_mps: FloatArray, time_ns: int) -> FloatArray:
+    """The velocity averaged with what went before, which weighs less the longer ago it was."""
+    if last is None:
+        return vel_enu_mps.copy()
+    kept = math.exp(-max(time_ns - last.time_ns, 0) * 1e-9 / VELOCITY_SETTLES_S)
+    return vel_enu_mps + kept * (last.steady_enu_mps - vel_enu_mps)
 
 
 def _renew(
@@ -301,7 +315,8 @@ def _flying(state: ThreatsState, tracks: Tracks, layout: Layout, now_ns: int) ->
     alive = tracks.take(np.array([track not in state.killed_ns for track in tracks.track.tolist()], np.bool_))
     together = Standing()
     for row in _drone_rows(alive):
-        together = together.plus(_reach(alive, row, layout, now_ns))
+        velocity = state.seen[int(alive.track[row])].steady_enu_mps
+        together = together.plus(_reach(alive, row, velocity, layout, now_ns))
     return together
 
 
@@ -322,9 +337,9 @@ def _speed(tracks: Tracks) -> tuple[FloatArray, FloatArray]:
     return speed, np.sqrt(np.maximum(tracks.cov[:, 3, 3], tracks.cov[:, 4, 4]))
 
 
-def _reach(tracks: Tracks, row: int, layout: Layout, now_ns: int) -> Standing:
+def _reach(tracks: Tracks, row: int, vel_enu_mps: FloatArray, layout: Layout, now_ns: int) -> Standing:
     """One drone's threats: for each zone the chance that its course leads there, and the earliest arrival."""
-    east_m, north_m, _, ve, vn = (float(x) for x in tracks.mean[row, :5])
+    (east_m, north_m), (ve, vn) = tracks.mean[row, :2].tolist(), vel_enu_mps[:2].tolist()
     speed, sigma = math.hypot(ve, vn), math.sqrt(max(tracks.cov[row, 3, 3], tracks.cov[row, 4, 4]))
     cls = class_index("drone") if tracks.cls[row] == UNKNOWN else int(tracks.cls[row])
     hazard_m = _classes()[cls].hazard_radius_m

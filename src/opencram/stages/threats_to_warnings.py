@@ -24,11 +24,12 @@ QUIET, PRE_ALERT, ALERT = 0, 1, 2
 
 SURE_P = 0.5
 """From here on waiting teaches nothing that would change the decision."""
-DECIDE_S = 10.0
-"""Waiting ends this long before the last moment to shelter: for the siren's way to people, and for an early impact."""
+DECIDE_S = 6.0
+"""Waiting ends this long before the last moment to shelter: half for a kilometre of sound, half for an early hit."""
 LEAVE_SHARE = 0.5
 """A warning ends below this share of the threshold that raised it; an alert also only below the pre-alert's."""
-UPDATE_S = 3.0
+UPDATE_S, UPDATE_SHARE = 3.0, 0.15
+"""A change of the time left is news from this much on, and from this share of what is left."""
 UPDATE_EVERY_NS = 1_000_000_000
 BANDS = (0.1, 0.5, 0.9)
 """Chances of a hit that people tell apart: possible, serious, likely, almost certain."""
@@ -99,6 +100,8 @@ class Picture:
     """Chance that anything that counts hits the zone."""
     p_pressing: float
     """The same of what leaves no time to know better."""
+    p_falling: float
+    """The same of what falls, whose end is foreseen: of a drone only what it can reach is."""
     tracks: tuple[int, ...]
     """The objects that matter, by number."""
     kind: str
@@ -109,7 +112,7 @@ class Picture:
     last_ns: int
 
 
-NOTHING = Picture(0.0, 0.0, (), "", 0, 0, 0)
+NOTHING = Picture(0.0, 0.0, 0.0, (), "", 0, 0, 0)
 
 
 def threats_to_warnings(
@@ -210,6 +213,7 @@ def assess(facing: Sequence[Danger], rules: Rules) -> Picture:
     return Picture(
         p=any_of(d.p for d in counted),
         p_pressing=any_of(d.p for d in counted if presses(d, rules)),
+        p_falling=any_of(d.p for d in counted if d.kind != "drone"),
         tracks=tuple(sorted({d.track for d in matter})),
         kind=worst.kind,
         first_ns=min(d.impact_ns for d in matter),
@@ -269,7 +273,7 @@ def _decide(
 
 
 def _alerts(picture: Picture, rules: Rules) -> bool:
-    return picture.p_pressing >= rules.alert_p or picture.p >= max(SURE_P, rules.alert_p)
+    return picture.p_pressing >= rules.alert_p or picture.p_falling >= max(SURE_P, rules.alert_p)
 
 
 def _struck(told: ZoneState, shot: set[int], now_ns: int) -> bool:
@@ -325,9 +329,10 @@ def _news(told: ZoneState, picture: Picture, now_ns: int) -> str:
         news.append(f"{_tracks(joined)} joined")
     if _band(picture.p) > told.told_band:
         news.append(f"the chance of a hit rose to {picture.p:.2f}")
+    left_s = (picture.next_ns - now_ns) / SECOND_NS
     off_s = abs(picture.next_ns - told.told_impact_ns) / SECOND_NS
-    if picture.next_ns and off_s > UPDATE_S:
-        news.append(f"the next impact is in {(picture.next_ns - now_ns) / SECOND_NS:.0f} s")
+    if picture.next_ns and off_s > max(UPDATE_S, UPDATE_SHARE * left_s):
+        news.append(f"the next impact is in {left_s:.0f} s")
     return "; ".join(news)
 
 
