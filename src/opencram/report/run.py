@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Told:
+class WarningRow:
     """A row of the warnings table."""
 
     time_ns: int
@@ -42,7 +42,7 @@ class Run:
     site: Site
     scenario: Scenario | None
     tables: Tables
-    warnings: Sequence[Told]
+    warnings: Sequence[WarningRow]
 
     @cached_property
     def places(self) -> Places:
@@ -116,14 +116,14 @@ def _documents(path: Path) -> tuple[Site, Scenario | None]:
     return site_from_documents(recording.site_docs), scenario
 
 
-def _read_warnings(run_dir: Path) -> list[Told]:
+def _read_warnings(run_dir: Path) -> list[WarningRow]:
     columns = read_columns(run_dir / "tables" / "warnings.parquet")
     if not columns:
         return []
     names = ("time", "zone", "state", "tracks", "p_hit", "seconds_left", "reason")
     rows = zip(*(columns[name].tolist() for name in names), strict=True)
     return [
-        Told(int(t), str(zone), str(state), _track_numbers(tracks), float(p), _number(left), str(reason))
+        WarningRow(int(t), str(zone), str(state), _track_numbers(tracks), float(p), _number(left), str(reason))
         for t, zone, state, tracks, p, left, reason in rows
     ]
 
