@@ -46,7 +46,7 @@ def site() -> Site:
 def run(site: Site) -> tuple[list[Tick], list[str], str]:
     """A whole run: its ticks, what came of each, and the state at the end."""
     world = World(load_scenario(SCENARIO), site, 0)
-    crank = Crank(site, State(simulated=True))
+    crank = Crank(site, State(defended=True))
     ticks, prints = [], []
     turn = crank.turn
 
@@ -66,7 +66,7 @@ def run(site: Site) -> tuple[list[Tick], list[str], str]:
 def test_a_saved_state_goes_on_as_if_nothing_had_happened(site: Site, run: tuple[list[Tick], list[str], str]) -> None:
     """At every tenth tick the state is saved and another process's worth of objects takes over."""
     ticks, prints, end = run
-    state = State(simulated=True)
+    state = State(defended=True)
     for i, (now_ns, inbox) in enumerate(ticks):
         if i % 10 == 3:
             saved = save(state)
@@ -90,7 +90,7 @@ def shuffled(inbox: list[Input], rng: np.random.Generator) -> list[Input]:
 
 def test_the_order_within_a_tick_changes_nothing(site: Site, run: tuple[list[Tick], list[str], str]) -> None:
     ticks, prints, _ = run
-    rng, state = np.random.default_rng(1), State(simulated=True)
+    rng, state = np.random.default_rng(1), State(defended=True)
     for i, (now_ns, inbox) in enumerate(ticks):
         assert fingerprint(step(state, shuffled(inbox, rng), now_ns, site)) == prints[i], f"tick {i}"
 

@@ -33,7 +33,7 @@ def step(state: State, inbox: list[Input], now_ns: int, site: Site) -> Outbox:
     threats = impacts_to_threats(state.threats, tracks, hypotheses, impacts, engaged, effects, now_ns, site)
     warnings = threats_to_warnings(state.warnings, threats, observations, effects, now_ns, site)
     engagements = (
-        threats_to_engagements(state.engagements, threats, tracks, effects, now_ns, site) if state.simulated else ()
+        threats_to_engagements(state.engagements, threats, tracks, effects, now_ns, site) if state.defended else ()
     )
     return Outbox(
         plots=Plots.concat(scans),

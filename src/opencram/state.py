@@ -19,8 +19,8 @@ from opencram.tables import FloatArray
 class State:
     """One part per stage, each changed in place by the stage that owns it."""
 
-    simulated: bool
-    """Whether every input comes from the simulated world; engagements exist only then."""
+    defended: bool
+    """Whether there is a simulated defence; only where every input comes from the simulated world can there be one."""
     plots: PlotsState = field(default_factory=PlotsState)
     tracks: TracksState = field(default_factory=TracksState)
     impacts: ImpactsState = field(default_factory=ImpactsState)

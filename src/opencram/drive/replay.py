@@ -95,9 +95,10 @@ def _replay_recording(
     site = load_site(site_name) if site_name is not None else recorded
     own_site = site.documents() == recorded.documents()
     simulated = bool(recording.meta.get("simulated", False))
+    defended = simulated and bool(recording.meta.get("defended", False))
     start = _start_of(recording, span, own_site)
-    state = State(simulated=simulated) if start is None else _loaded(recording, start)
-    origin = Origin("replay", simulated, recording.meta.get("scenario"), recording.meta.get("seed"))
+    state = State(defended=defended) if start is None else _loaded(recording, start)
+    origin = Origin("replay", simulated, defended, recording.meta.get("scenario"), recording.meta.get("seed"))
     turns = _recorded_turns(recording, start, span, keep_truth=site.origin == recorded.origin)
     first = next(turns, None)
     if first is None:
@@ -181,7 +182,7 @@ def _play_table(
         raise InputError(f"{source}: found no rows in the time asked for, expected a time within the table")
     turns = _table_turns(table, site)
     first = next(turns)
-    with RunFolder(out, site, State(simulated=False), Origin("replay", False, None, None), None) as folder:
+    with RunFolder(out, site, State(defended=False), Origin("replay", False, False, None, None), None) as folder:
         used = _play(folder, first, turns, speed, progress)
         if not used:
             raise InputError(f"{source}: {_refusals(folder)}")

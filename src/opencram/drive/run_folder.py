@@ -35,6 +35,8 @@ class Origin:
 
     kind: str
     simulated: bool
+    defended: bool
+    """Whether there is a simulated defence."""
     scenario: str | None
     seed: int | None
 
@@ -46,7 +48,8 @@ class RunFolder:
         self, out: Path, site: Site, state: State, origin: Origin, scenario_docs: Mapping[str, str] | None
     ) -> None:
         self.out, self.site, self.origin = out, site, origin
-        meta = {"version": __version__, "scenario": origin.scenario, "seed": origin.seed, "simulated": origin.simulated}
+        meta = {"version": __version__, "scenario": origin.scenario, "seed": origin.seed}
+        meta |= {"simulated": origin.simulated, "defended": origin.defended}
         (out / "tables").mkdir(parents=True, exist_ok=True)
         self._recorder = Recorder(out / "recording.mcap", meta, site.documents(), scenario_docs)
         self._tables = TableWriter(site, out / "tables")

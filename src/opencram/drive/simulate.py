@@ -22,8 +22,8 @@ def simulate(
     scenario = load_scenario(scenario_name)
     site = load_site(site_name or scenario.site)
     world = World(scenario, site, seed)
-    origin = Origin("simulation", True, scenario.name, seed)
-    with RunFolder(out, site, State(simulated=True), origin, scenario.documents()) as folder:
+    origin = Origin("simulation", True, scenario.defence.value, scenario.name, seed)
+    with RunFolder(out, site, State(defended=origin.defended), origin, scenario.documents()) as folder:
         run_world(world, folder.crank, progress)
         return folder.finish(lang, known_to(world), progress)
 
@@ -43,6 +43,6 @@ def run_world(world: World, crank: Crank, progress: Progress | None = None) -> N
 def simulate_in_memory(scenario: Scenario, site: Site, seed: int) -> tuple[World, Crank]:
     """The same run with nothing written, for studies and tests."""
     world = World(scenario, site, seed)
-    crank = Crank(site, State(simulated=True))
+    crank = Crank(site, State(defended=scenario.defence.value))
     run_world(world, crank)
     return world, crank

@@ -5,14 +5,11 @@ from __future__ import annotations
 from statistics import median
 from typing import Any
 
-from opencram.drive.crank import Crank
 from opencram.drive.known import known_to
 from opencram.drive.run_folder import Origin, summary_of, tables_in_memory
-from opencram.drive.simulate import run_world
+from opencram.drive.simulate import simulate_in_memory
 from opencram.site import load_site
-from opencram.state import State
 from opencram.world.scenario import load_scenario
-from opencram.world.world import World
 
 Row = dict[str, str | int | float | None]
 
@@ -21,10 +18,8 @@ def run_trial(scenario_name: str, site_name: str | None, seed: int) -> Row:
     """The row of one run; it depends on the arguments alone, never on the process or on what ran before."""
     scenario = load_scenario(scenario_name)
     site = load_site(site_name or scenario.site)
-    world = World(scenario, site, seed)
-    crank = Crank(site, State(simulated=True))
-    run_world(world, crank)
-    origin = Origin("simulation", True, scenario.name, seed)
+    world, crank = simulate_in_memory(scenario, site, seed)
+    origin = Origin("simulation", True, scenario.defence.value, scenario.name, seed)
     return row_of(summary_of(crank, origin, tables_in_memory(crank), known_to(world)))
 
 

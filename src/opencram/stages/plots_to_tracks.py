@@ -34,6 +34,8 @@ POWERED_SPEED_MPS, SPEED_BLUR_MPS, MOST_LOG_ODDS = 100.0, 15.0, 4.0
 """Prior odds of ballistic flight by speed: what is slower flies under power as a rule, what is faster seldom does."""
 CALL_BALLISTIC, CALL_OTHER = 0.9, 0.5
 """A track is called ballistic above the first probability and other again below the second."""
+KNOWN_VELOCITY_SHARE = 0.1
+"""And not before its velocity is known to this share of its speed: an earlier prediction would point anywhere."""
 BREAKUP_LASTS_NS = 12_000_000_000
 BREAKUP_RADIUS_M, BREAKUP_SPEED_MPS, BREAKUP_REACH_M = 60.0, 350.0, 800.0
 """Tracks born this near a break-up are its debris: pieces fly on with the object's speed, and drag soon stops them."""
@@ -150,8 +152,11 @@ def _use(bank: Bank, row: int, z: FloatArray, plot_ns: int, sensor: int, layout:
 
 
 def _call_models(bank: Bank, rows: IntArray) -> None:
-    p = p_ballistic(bank, rows)
-    stays = np.where(bank.model[rows] == BALLISTIC, p >= CALL_OTHER, p > CALL_BALLISTIC)
+    p, v, spread = p_ballistic(bank, rows), bank.mean[rows, BALLISTIC], bank.cov[rows, BALLISTIC]
+    speed = np.sqrt(v[:, 3] ** 2 + v[:, 4] ** 2 + v[:, 5] ** 2)
+    sigma = np.sqrt(spread[:, 3, 3] + spread[:, 4, 4] + spread[:, 5, 5])
+    enters = (p > CALL_BALLISTIC) & (sigma <= KNOWN_VELOCITY_SHARE * speed)
+    stays = np.where(bank.model[rows] == BALLISTIC, p >= CALL_OTHER, enters)
     bank.model[rows] = np.where(stays, BALLISTIC, OTHER)
 
 
