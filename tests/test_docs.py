@@ -130,6 +130,12 @@ def test_every_key_of_a_site_has_its_entry() -> None:
     check_keys("site.md", Site, {"zones": in_geojson})
 
 
+def test_every_key_of_a_study_has_its_entry() -> None:
+    from opencram.drive.study import Study
+
+    check_keys("study.md", Study)
+
+
 def test_marked_values_have_their_entry() -> None:
     from opencram.world.scenario import Marked
 

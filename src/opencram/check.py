@@ -29,6 +29,7 @@ def check_file(path: Path) -> str:
 
 def _yaml(path: Path) -> str:
     """A YAML file is taken for what it has most keys of."""
+    from opencram.drive.study import Study
     from opencram.report.facts import FactsFile
     from opencram.report.ledger import Ledger
     from opencram.site import Site
@@ -36,12 +37,20 @@ def _yaml(path: Path) -> str:
     from opencram.yamlfile import read_text, read_yaml
 
     keys = read_yaml(read_text(path), str(path))[0].keys()
-    models: dict[type[BaseModel], Check] = {Site: _site, Scenario: _scenario, FactsFile: _facts, Ledger: _ledger}
+    models: dict[type[BaseModel], Check] = {
+        Site: _site,
+        Scenario: _scenario,
+        Study: _study,
+        FactsFile: _facts,
+        Ledger: _ledger,
+    }
     in_common = {model: len(keys & model.model_fields.keys()) for model in models}
     model = max(models, key=lambda m: in_common[m])
     if not in_common[model]:
         some = ", ".join(f"'{key}'" for key in list(keys)[:5])
-        raise InputError(f"{path}: found the keys {some}, expected those of a site, a scenario, facts or a ledger")
+        raise InputError(
+            f"{path}: found the keys {some}, expected a site's, a scenario's, a study's, facts or a ledger"
+        )
     return models[model](path)
 
 
@@ -59,6 +68,13 @@ def _scenario(path: Path) -> str:
     scenario = load_scenario(path)
     load_site(scenario.site)
     return f"a scenario at {scenario.site} with {_several(sum(g.count.value for g in scenario.groups), 'object')}"
+
+
+def _study(path: Path) -> str:
+    from opencram.drive.study import load_study
+
+    study = load_study(path)
+    return f"a study of {_several(len(study.scenarios), 'scenario')}, {_several(study.runs, 'run')} of each"
 
 
 def _facts(path: Path) -> str:

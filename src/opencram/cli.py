@@ -58,14 +58,11 @@ def run(
     Without --out the run is written to runs/SCENARIO-seedN. The same seed gives the same decisions.
     """
     from opencram.drive.simulate import simulate
-    from opencram.runfolder import prepare_folder
-    from opencram.site import load_site
+    from opencram.runfolder import run_folder
     from opencram.terminal import print_result, progress_line
-    from opencram.world.scenario import load_scenario
 
-    load_site(site or load_scenario(scenario).site)  # a fault in them is told before an earlier run is replaced
-    folder = prepare_folder(out or Path("runs") / f"{Path(scenario).stem}-seed{seed}", _files(scenario, site))
-    with progress_line() as progress:
+    out = out or Path("runs") / f"{Path(scenario).stem}-seed{seed}"
+    with run_folder(out, _files(scenario, site)) as folder, progress_line() as progress:
         result = simulate(scenario, site, folder, seed, lang, progress)
     print_result(result, as_json)
 
@@ -91,7 +88,7 @@ def replay(
     site would have done. A table of plots needs --site. Without --out the run is written to runs/NAME-replay.
     """
     from opencram.drive.replay import replay as replay_input
-    from opencram.runfolder import prepare_folder
+    from opencram.runfolder import run_folder
     from opencram.terminal import print_result, progress_line
 
     if speed is not None and not speed > 0:
@@ -99,8 +96,8 @@ def replay(
     if not source.is_file():
         raise InputError(f"{source}: found no such file, expected a recording or a table of plots")
     name = source.resolve().parent.name if source.name == "recording.mcap" else source.stem
-    folder = prepare_folder(out or Path("runs") / f"{name}-replay", _files(str(source), site))
-    with progress_line() as progress:
+    out = out or Path("runs") / f"{name}-replay"
+    with run_folder(out, _files(str(source), site)) as folder, progress_line() as progress:
         result = replay_input(source, site, folder, from_, to, speed, lang, progress)
     print_result(result, as_json)
 
