@@ -318,7 +318,7 @@ def test_magazine_runs_out_and_rate_is_kept() -> None:
 
 
 def test_saved_and_loaded_state_goes_on_alike() -> None:
-    whole = saved.State(simulated=True)
+    whole = saved.State(defended=True)
     run = Run()
     run.state = whole.engagements
     ordered_s = run.until_order()

@@ -467,7 +467,7 @@ def test_kill_of_a_track_never_seen_is_taken_where_it_happened() -> None:
 
 
 def test_saved_and_loaded_state_goes_on_alike() -> None:
-    whole = saved.State(simulated=True)
+    whole = saved.State(defended=True)
     run = Run(UNDER)
     run.state = whole.threats
     run.tick(0.0, track(mean=STATE), falls((-1200.0, 0), 12.0))
