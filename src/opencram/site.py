@@ -15,6 +15,7 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
@@ -316,12 +317,23 @@ class Policy(Model):
         return own or self.costs.get(DEFAULT) or DEFAULT_COSTS[DEFAULT]
 
 
+def _time_zone(name: str) -> str:
+    """A name that the IANA data base of time zones has."""
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"found {name!r}, expected an IANA time zone such as Asia/Baghdad, or UTC") from None
+    return name
+
+
 class Site(Model):
     """A whole site. Two sites are the same only if they are one object, so that what is computed of one is kept."""
 
     name: Id
     title: Title
     origin: Position
+    timezone: Annotated[str, AfterValidator(_time_zone)] = "UTC"
+    """In which people there tell the time; only what is written for them uses it."""
     zones: Annotated[tuple[Zone, ...], Field(min_length=1, max_length=MAX_ZONES)]
     sensors: Annotated[tuple[Sensor, ...], Field(min_length=1, max_length=MAX_SENSORS)]
     assets: Annotated[tuple[Asset, ...], Field(max_length=MAX_THINGS)] = ()
