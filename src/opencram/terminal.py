@@ -63,7 +63,9 @@ def print_result(result: Result, as_json: bool) -> None:
     console = _console()
     console.print(_objects_table(result.summary["objects"]))
     console.print(_zones_table(result.summary["zones"]))
-    console.print(counts_sentence(result.summary["counts"]))
+    if quiet := [zone["id"] for zone in result.summary["zones"] if not _touched(zone)]:
+        console.print(f"Neither alerted nor hit: {', '.join(quiet)}.\n")
+    console.print(counts_sentence(result.summary["counts"]), soft_wrap=True)
     console.print(f"Report: {result.report}", soft_wrap=True)
 
 
@@ -116,10 +118,11 @@ def _objects_table(objects: Sequence[Summary]) -> Table:
 
 
 def _zones_table(zones: Sequence[Summary]) -> Table:
+    """A row for each zone that was alerted or hit."""
     table = _table("Zones", ("zone", "first alert", "first impact", "lead (s)"))
-    for z in zones:
+    for z in filter(_touched, zones):
         times = (_clock(z[key]) for key in ("first_alert", "first_impact"))
-        table.add_row(z["id"], *times, _text(z["lead_s"], "{:.1f}"), style=None if _touched(z) else "dim")
+        table.add_row(z["id"], *times, _text(z["lead_s"], "{:.1f}"))
     return table
 
 
