@@ -83,6 +83,12 @@ class Labels:
         half = half_pt / self.points_per_unit
         self.taken += [(x - half, y - half, x + half, y + half) for x, y in points]
 
+    def reserve(self, left: float, low: float, right: float, high: float) -> None:
+        """Keep labels out of a part of the map, given as shares of its width and height."""
+        (x, east), (y, north) = self.axes.get_xlim(), self.axes.get_ylim()
+        width, height = east - x, north - y
+        self.taken.append((x + left * width, y + low * height, x + right * width, y + high * height))
+
     def put(self, x: float, y: float, text: str, *, size_pt: float = FONT_PT, mark: bool = True, **style: Any) -> bool:  # noqa: ANN401
         """Write `text` near (x, y), beside it if there is a mark there; whether a free place was found."""
         width, height = 0.58 * size_pt * len(text) / self.points_per_unit, 1.25 * size_pt / self.points_per_unit

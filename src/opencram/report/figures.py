@@ -118,6 +118,8 @@ def _map_axes(run: Run, box: Box) -> tuple[Axes, Labels]:
     points = min(d.WIDTH_IN - 0.9, (height_in - 0.9) * (east - west) / (north - south)) * 72.0
     labels = Labels(axes, points / (east - west))
     labels.avoid(_marks(run))
+    labels.reserve(0.92, 0.84, 1.0, 1.0)  # the north arrow
+    labels.reserve(0.0, 0.0, 0.3, 0.08)  # the scale bar
     return axes, labels
 
 
@@ -151,6 +153,9 @@ def _scale_and_north(axes: Axes) -> None:
 
 
 def _draw_zones(run: Run, axes: Axes, labels: Labels, language: Language, only_large: bool = False) -> None:
+    from shapely.geometry import box
+
+    view = box(axes.get_xlim()[0], axes.get_ylim()[0], axes.get_xlim()[1], axes.get_ylim()[1])
     alerted = {z["id"] for z in run.summary["zones"] if z["first_alert"]}
     shapes = list(zip(run.site.zones, run.places.layout.zone_shapes, strict=True))
     for zone, shape in sorted(shapes, key=lambda pair: -pair[1].area):
@@ -161,9 +166,10 @@ def _draw_zones(run: Run, axes: Axes, labels: Labels, language: Language, only_l
             width = 1.3 if zone.protected else 0.7
             axes.fill(ring[:, 0], ring[:, 1], facecolor=fill, edgecolor=edge, lw=width, zorder=1)
     for zone, shape in sorted(shapes, key=lambda pair: (not pair[0].protected, pair[1].area)):
-        small = labels.points_per_unit * math.sqrt(shape.area) < 25.0
-        if not (only_large and small):
-            at = shape.representative_point()
+        seen = shape.intersection(view)
+        small = labels.points_per_unit * math.sqrt(seen.area) < (25.0 if only_large else 8.0)
+        if not small:
+            at = seen.representative_point()
             labels.put(at.x, at.y, title_of(zone, language), size_pt=7.5, mark=False, color="#444444", zorder=3)
     axes.fill([], [], facecolor="#fbe3d6", edgecolor="#9a9a9a", label=_t(language, "zone alerted", "zone alertée"))
     axes.fill([], [], facecolor="#eef3ee", edgecolor="#9a9a9a", label=_t(language, "other zone", "autre zone"))
@@ -260,9 +266,9 @@ def _draw_debris(run: Run, axes: Axes, language: Language) -> None:
 
 def _draw_ellipses(run: Run, axes: Axes, language: Language) -> None:
     names = (
-        _t(language, "predicted, 95 %: at the alert", "prévu, 95 % : à l’alerte"),
-        _t(language, "3 s later", "3 s plus tard"),
-        _t(language, "last", "dernier"),
+        _t(language, "predicted (95 %) at the alert", "prévu (95 %) à l’alerte"),
+        _t(language, "predicted 3 s later", "prévu 3 s plus tard"),
+        _t(language, "predicted last", "prévu en dernier"),
     )
     widest = (axes.get_xlim()[1] - axes.get_xlim()[0]) / 3.0
     for track in run.object_of:
@@ -316,7 +322,7 @@ def _impact_box(run: Run) -> Box:
     for zone, shape in zip(run.site.zones, run.places.layout.zone_shapes, strict=True):
         if zone.protected:
             points += [np.array(shape.bounds[:2]), np.array(shape.bounds[2:])]
-    return _padded(points, 0.08)
+    return _padded(points, 0.12)
 
 
 def _overview_box(run: Run) -> Box:

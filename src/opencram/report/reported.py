@@ -10,7 +10,8 @@ from opencram.report.ledger import Reckoning
 from opencram.report.words import COMPASS_POINTS, Language, compass, number
 from opencram.world.scenario import Scenario, Statement
 
-Verdict = Literal["agrees", "differs", "not simulated"]
+Verdict = Literal["agrees", "defence", "differs", "not simulated"]
+"""`defence`: agrees but for what the simulated defence, left to chance, shot down."""
 Row = Mapping[str, Any]
 
 ABOUT = 0.25
@@ -26,6 +27,8 @@ class Simulated:
     value: Any
     en: str
     fr: str
+    stopped: int = 0
+    """How many more it would be, had the simulated defence shot none down."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,10 @@ def compare(scenario: Scenario, summary: Row, reckoning: Reckoning | None) -> li
 def _compared(statement: Statement, simulated: Simulated | None) -> Compared:
     if simulated is None or simulated.value is None:
         return Compared(statement, simulated, "not simulated")
-    return Compared(statement, simulated, "agrees" if _agrees(statement, simulated.value) else "differs")
+    if _agrees(statement, simulated.value):
+        return Compared(statement, simulated, "agrees")
+    but_for_defence = simulated.stopped and _agrees(statement, simulated.value + simulated.stopped)
+    return Compared(statement, simulated, "defence" if but_for_defence else "differs")
 
 
 def _agrees(statement: Statement, value: Any) -> bool:  # noqa: ANN401
@@ -146,6 +152,7 @@ def _with_stopped(fell: int, stopped: int) -> Simulated:
         fell,
         f"{fell}, and {stopped} more shot down on the way there",
         f"{fell}, et {stopped} de plus abattu{'s' if stopped > 1 else ''} en chemin",
+        stopped,
     )
 
 

@@ -277,7 +277,9 @@ def _launch_areas(found: Findings) -> list[Row]:
     known = {}
     for track, rows in found.impacts.items():
         cov = np.array([[rows[f"launch_cov_{a}_m2"][-1] for a in pair] for pair in (("ee", "en"), ("en", "nn"))], float)
-        relevant = track in found.tracks and (found.truth is None or track in found.matched)
+        relevant = (
+            track in found.tracks and (found.truth is None or track in found.matched) and _fell(found.tracks[track])
+        )
         if relevant and np.isfinite(cov).all() and np.isfinite(rows["launch_lat"][-1]):
             known[track] = (_enu(found.places, float(rows["launch_lat"][-1]), float(rows["launch_lon"][-1])), cov)
     if not known:
@@ -285,6 +287,11 @@ def _launch_areas(found: Findings) -> list[Row]:
     tracks = list(known)
     points, covs = np.array([known[t][0] for t in tracks]), np.array([known[t][1] for t in tracks])
     return [_launch_area(found, [tracks[i] for i in c.members], c.mean_m, c.cov_m2) for c in clusters(points, covs)]
+
+
+def _fell(track: Columns) -> bool:
+    """Whether it flew ballistically most of the time: a drone in its last dive was launched nowhere near."""
+    return bool((confirmed_rows(track)["model"] == "ballistic").mean() > 0.5)
 
 
 def _launch_area(found: Findings, tracks: list[int], mean: Any, cov: Any) -> Row:  # noqa: ANN401

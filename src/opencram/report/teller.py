@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC
 from typing import Any
 
 from opencram.physics.threats import catalogue
@@ -14,8 +13,6 @@ from opencram.report.reported import main_azimuth_deg
 from opencram.report.run import Run, WarningRow, title_of
 from opencram.report.words import Language, time_ns
 from opencram.world.scenario import Mark, Text
-
-LOCAL_TIME = "timezone"
 
 
 @dataclass(frozen=True)
@@ -80,9 +77,15 @@ class Teller:
         return words.clock(when, self.language)
 
     @property
-    def time_zone(self) -> str | None:
-        """The site's time zone; None: UTC."""
-        return getattr(self.run.site, LOCAL_TIME, None)
+    def time_zone(self) -> str:
+        """The site’s time zone, by its IANA name."""
+        return self.run.site.timezone
+
+    def time(self, iso_time: str | None) -> str:
+        """A time of day for a table, local where the site has a time zone."""
+        if iso_time is None:
+            return "–"
+        return f"{words.utc(time_ns(iso_time)).astimezone(words.zone_of(self.time_zone)):%H:%M:%S}"
 
     def title(self, thing: Any) -> str:  # noqa: ANN401
         """A thing's name for people."""
@@ -94,12 +97,13 @@ class Teller:
         start = words.utc(time_ns(min(moments, default=self.run.summary["start"])))
         zone = words.zone_of(self.time_zone)
         utc = words.clock(start, self.language, with_seconds=False)
-        if zone is UTC:
+        if self.time_zone == "UTC":
             return f"{words.day(start.date(), self.language)}, {utc} UTC"
         local = start.astimezone(zone)
         clock = words.clock(local, self.language, with_seconds=False)
         name = "local time" if self.language == "en" else "heure locale"
-        return f"{words.day(local.date(), self.language)}, {clock} {name} ({utc} UTC)"
+        day = f"{words.day(start.date(), self.language, weekday=False)}, " if start.date() != local.date() else ""
+        return f"{words.day(local.date(), self.language)}, {clock} {name} ({day}{utc} UTC)"
 
     # ---- what happened ----
 
