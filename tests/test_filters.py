@@ -44,7 +44,7 @@ def track(spread: float = 1.0) -> tuple[FloatArray, FloatArray, FloatArray]:
     rng = np.random.default_rng(3)
     a = rng.standard_normal((7, 7)) * np.array([20, 20, 20, 8, 8, 8, 0.2])[:, None] * spread
     cov = a @ a.T + np.diag([1, 1, 1, 0.1, 0.1, 0.1, 1e-3])
-    return np.stack([STATE, STATE]), np.stack([cov, cov]), np.array([0.3, 0.7])
+    return np.stack([STATE] * 3), np.stack([cov] * 3), np.array([0.3, 0.6, 0.1])
 
 
 @pytest.mark.parametrize("missing", [(), (3,), (2, 3), (2,)])
@@ -67,7 +67,7 @@ def test_azimuth_goes_round_north() -> None:
     z = observed(x)
     z[1] = (z[1] + 1e-3) % (2 * np.pi)
     assert z[1] < 0.1 or z[1] > 6.1
-    mean, cov, mode = np.stack([x, x]), np.stack([np.eye(7) * 25.0] * 2), np.array([0.5, 0.5])
+    mean, cov, mode = np.stack([x] * 3), np.stack([np.eye(7) * 25.0] * 3), np.array([0.4, 0.4, 0.2])
     before = mean.copy()
     advance_track(mean, cov, mode, 0.0, z, SIGMA, PLACE, ROT, *WORLD)
     assert np.abs(mean[:, :3] - before[:, :3]).max() < 20.0
@@ -99,7 +99,7 @@ def test_scores_equal_the_updates_and_far_plots_have_none() -> None:
 
 def test_a_track_starts_where_its_plot_is() -> None:
     prior = np.array([350.0, 9.1, 0.8])
-    mean, cov = np.empty((2, 7)), np.empty((2, 7, 7))
+    mean, cov = np.empty((3, 7)), np.empty((3, 7, 7))
     z = observed(STATE)
     start_track(z, SIGMA, PLACE, ROT, prior, mean, cov)
     np.testing.assert_allclose(mean[0, :3], STATE[:3], atol=1e-6)

@@ -25,13 +25,15 @@ from opencram.tables import (
 )
 from opencram.tracking import lifecycle
 from opencram.tracking.association import assign
-from opencram.tracking.filters import MODELS, STATES, advance_track, score_scan, start_track
+from opencram.tracking.filters import CRUISE, MODEL_PRIOR, MODELS, STATES, advance_track, score_scan, start_track
 from opencram.tracking.lifecycle import Bank
 
 GENERIC_SHAPE = "shell-155"
 """Whose drag curve the filter flies before the class is known; the ballistic coefficient takes up the difference."""
 POWERED_SPEED_MPS, SPEED_BLUR_MPS, MOST_LOG_ODDS = 100.0, 15.0, 4.0
 """Prior odds of ballistic flight by speed: what is slower flies under power as a rule, what is faster seldom does."""
+LEVEL_SHARE = 0.15
+"""What moves up or down by less than this share of its speed may be an aircraft, however fast it is."""
 CALL_BALLISTIC, CALL_OTHER = 0.9, 0.5
 """A track is called ballistic above the first probability and other again below the second."""
 KNOWN_VELOCITY_SHARE = 0.1
@@ -164,8 +166,10 @@ def p_ballistic(bank: Bank, rows: IntArray) -> FloatArray:
     """Probability of ballistic flight (n,): how the plots fit each model, and how fast the object is."""
     v = bank.mean[rows, OTHER, 3:6]
     speed = np.sqrt(v[:, 0] ** 2 + v[:, 1] ** 2 + v[:, 2] ** 2)
-    prior = np.clip((speed - POWERED_SPEED_MPS) / SPEED_BLUR_MPS, -MOST_LOG_ODDS, MOST_LOG_ODDS)
-    fit = np.log(bank.mode[rows, BALLISTIC] / bank.mode[rows, OTHER])
+    most = np.where(np.abs(v[:, 2]) < LEVEL_SHARE * speed, 0.0, MOST_LOG_ODDS)
+    prior = np.clip((speed - POWERED_SPEED_MPS) / SPEED_BLUR_MPS, -MOST_LOG_ODDS, most)
+    mode = bank.mode[rows]
+    fit = np.log(mode[:, BALLISTIC] / (mode[:, OTHER] + mode[:, CRUISE]))
     p: FloatArray = 1.0 / (1.0 + np.exp(-(fit + np.where(bank.debris[rows], 0.0, prior))))
     return p
 
@@ -198,7 +202,7 @@ def _give_birth(
             model=np.full(n, OTHER, np.int64),
             mean=mean,
             cov=cov,
-            mode=np.full((n, MODELS), 1.0 / MODELS),
+            mode=np.tile(MODEL_PRIOR, (n, 1)),
             score=score,
             best=score.copy(),
             debris=debris,
@@ -224,11 +228,12 @@ def _report(bank: Bank, rows: IntArray, plots: IntArray) -> Tracks:
     mode, mean, cov = bank.mode[rows], bank.mean[rows], bank.cov[rows]
     ballistic = bank.model[rows] == BALLISTIC
     # sums written out: a library's sum over an axis may round a row by which other rows are there
-    w0, w1 = mode[:, 0, None], mode[:, 1, None]
-    mixed = w0 * mean[:, 0] + w1 * mean[:, 1]
-    apart = mean - mixed[:, None]
-    spread = cov + apart[..., :, None] * apart[..., None, :]
-    mixed_cov = w0[:, None] * spread[:, 0] + w1[:, None] * spread[:, 1]
+    mixed, mixed_cov = np.zeros((len(rows), STATES)), np.zeros((len(rows), STATES, STATES))
+    for m in range(MODELS):
+        mixed += mode[:, m, None] * mean[:, m]
+    for m in range(MODELS):
+        apart = mean[:, m] - mixed
+        mixed_cov += mode[:, m, None, None] * (cov[:, m] + apart[:, :, None] * apart[:, None, :])
     return Tracks(
         time_ns=bank.time_ns[rows],
         track=bank.track[rows],

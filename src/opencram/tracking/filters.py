@@ -1,12 +1,16 @@
-"""The filter of one track: two motion models side by side, mixed by how well each explains the plots.
+"""The filter of one track: three motion models side by side, mixed by how well each explains the plots.
 
 State (7): ENU position (m), ENU velocity (m/s) and the logarithm of the ballistic coefficient (kg/m2). The ballistic
-model flies the state by `physics.flight`; the other keeps its velocity under a strong white acceleration, which is what
-drones, aircraft, birds and a burning rocket motor look like for a while. The interacting-multiple-model recursion is
-that of Blom and Bar-Shalom (IEEE TAC 33-8, 1988); measurements enter one scalar at a time, all linearised
-at the predicted state, which equals the joint extended Kalman update because a plot's errors are independent.
+model flies the state by `physics.flight`. The cruise model keeps its velocity under a weak white acceleration and the
+other one under a strong one: drones, aircraft and birds do the first most of the time, and the second when they turn
+or dive, as a rocket does while its motor burns. The interacting-multiple-model recursion is that of Blom and
+Bar-Shalom (IEEE TAC 33-8, 1988); measurements enter one scalar at a time, all linearised at the predicted state, which
+equals the joint extended Kalman update because a plot's errors are independent.
 
-Arrays of a track: mean (2, 7), cov (2, 7, 7), mode (2,) with model 0 OTHER and 1 BALLISTIC, as in `tables`.
+Without the cruise model a loose one alone would stand against the ballistic one, and whatever flies straight would
+look ballistic for the seconds in which gravity cannot be seen yet: the tighter prediction wins.
+
+Arrays of a track: mean (3, 7), cov (3, 7, 7), mode (3,) with models OTHER, BALLISTIC (as in `tables`) and CRUISE.
 A plot is z (4): range m, azimuth rad, elevation rad, range rate m/s, NaN where it was not measured.
 """
 
@@ -19,17 +23,21 @@ from opencram.physics.kernel import device, kernel
 from opencram.tables import BALLISTIC, OTHER, FloatArray, IntArray
 
 STATES = 7
-MODELS = 2
+MODELS = 3
+CRUISE = 2
 
 OTHER_ACCEL_PSD = 400.0
 """White acceleration of the other model, (m/s2)2/Hz: 20 m/s2 held for a second; drones turn at less than 10."""
+CRUISE_ACCEL_PSD = 1.0
+"""White acceleration of the cruise model, (m/s2)2/Hz: gusts and a pilot's corrections."""
 BALLISTIC_ACCEL_PSD = 0.05
 """White acceleration of the ballistic model, (m/s2)2/Hz: gusts, tumbling, and what a point mass leaves out."""
 LN_BETA_PSD = 2.5e-3
 """Random walk of ln(beta), 1/s: 0.05 in a second, for a drag curve that is not quite the object's own."""
-MODEL_STAY_S = 300.0
-"""Mean time between changes of model: a motor burns out once, a drone dives once. Long against the seconds that it
-takes to tell level flight from free fall, or the ballistic model lives on what the other one lends it."""
+TURN_RATE, FALL_RATE = 0.05, 1.0 / 600.0
+"""Changes a second between cruise and other (a turn now and then), and from each of them to ballistic or back."""
+MODEL_PRIOR = np.array([0.25, 0.5, 0.25])
+LEAST_MODE = 1e-6
 GATE_CHI2 = 25.0
 """A plot competes for a track inside this squared distance: 1 - 5e-5 of true plots in four dimensions."""
 SCREEN_SIGMAS = 6.0
@@ -65,23 +73,34 @@ def _sandwich(f: FloatArray, p: FloatArray, work: FloatArray) -> None:
 
 
 @device
+def _change(i: int, j: int, dt: float) -> float:
+    """Probability that model i has given way to model j after dt seconds."""
+    fall, turn = min(FALL_RATE * dt, 0.3), min(TURN_RATE * dt, 0.3)
+    if i == j:
+        return 1.0 - (2.0 * fall if i == BALLISTIC else fall + turn)
+    return fall if i == BALLISTIC or j == BALLISTIC else turn
+
+
+@device
 def _mix(mean: FloatArray, cov: FloatArray, mode: FloatArray, dt: float) -> None:
-    """Each model starts from the mixture of both, weighed by the chance that it was the other until now."""
-    stay = 0.5 * (1.0 + math.exp(-2.0 * dt / MODEL_STAY_S))
-    old_mean, old_cov = mean.copy(), cov.copy()
-    predicted = (stay * mode[0] + (1.0 - stay) * mode[1], (1.0 - stay) * mode[0] + stay * mode[1])
+    """Each model starts from the mixture of all, weighed by the chance that each was the right one until now."""
+    old_mean, old_cov, old_mode = mean.copy(), cov.copy(), mode.copy()
     for j in range(MODELS):
-        own = stay * mode[j] / predicted[j]
-        other = 1.0 - own
-        for a in range(STATES):
-            mean[j, a] = own * old_mean[j, a] + other * old_mean[1 - j, a]
-        for a in range(STATES):
-            for b in range(STATES):
-                spread = own * (old_mean[j, a] - mean[j, a]) * (old_mean[j, b] - mean[j, b]) + other * (
-                    old_mean[1 - j, a] - mean[j, a]
-                ) * (old_mean[1 - j, b] - mean[j, b])
-                cov[j, a, b] = own * old_cov[j, a, b] + other * old_cov[1 - j, a, b] + spread
-    mode[0], mode[1] = predicted[0], predicted[1]
+        mode[j] = 0.0
+        for i in range(MODELS):
+            mode[j] += _change(i, j, dt) * old_mode[i]
+        mean[j] = 0.0
+        cov[j] = 0.0
+        for i in range(MODELS):
+            share = _change(i, j, dt) * old_mode[i] / mode[j]
+            for a in range(STATES):
+                mean[j, a] += share * old_mean[i, a]
+        for i in range(MODELS):
+            share = _change(i, j, dt) * old_mode[i] / mode[j]
+            for a in range(STATES):
+                for b in range(STATES):
+                    spread = (old_mean[i, a] - mean[j, a]) * (old_mean[i, b] - mean[j, b])
+                    cov[j, a, b] += share * (old_cov[i, a, b] + spread)
 
 
 @device
@@ -95,18 +114,21 @@ def _predict(
     air: FloatArray,
     drag: FloatArray,
 ) -> None:
-    """Carry both models dt seconds, in place; without noise (and of either sign) for a plot that came late."""
+    """Carry all models dt seconds, in place; without noise (and of either sign) for a plot that came late."""
     f, work = np.eye(STATES), np.empty((STATES, STATES))
     if noisy:
         _mix(mean, cov, mode, dt)
     for i in range(3):
-        mean[OTHER, i] += dt * mean[OTHER, i + 3]
         f[i, i + 3] = dt
-    _sandwich(f, cov[OTHER], work)
+    for m in (OTHER, CRUISE):
+        for i in range(3):
+            mean[m, i] += dt * mean[m, i + 3]
+        _sandwich(f, cov[m], work)
     transition(mean[BALLISTIC], dt, env, air, drag, f, mean[BALLISTIC])
     _sandwich(f, cov[BALLISTIC], work)
     if noisy:
         _add_noise(cov[OTHER], dt, OTHER_ACCEL_PSD)
+        _add_noise(cov[CRUISE], dt, CRUISE_ACCEL_PSD)
         _add_noise(cov[BALLISTIC], dt, BALLISTIC_ACCEL_PSD)
 
 
@@ -202,14 +224,21 @@ def _update_models(
     place: FloatArray,
     rot: FloatArray,
 ) -> tuple[float, float]:
-    """Both models' updates and the models' new weights; returns the mixture's log-likelihood, the smaller distance."""
-    log0, chi0 = _update(mean[0], cov[0], z, sigma, place, rot)
-    log1, chi1 = _update(mean[1], cov[1], z, sigma, place, rot)
-    top = max(log0, log1)
-    w0, w1 = mode[0] * math.exp(log0 - top), mode[1] * math.exp(log1 - top)
-    mode[0] = min(max(w0 / (w0 + w1), 1e-6), 1.0 - 1e-6)
-    mode[1] = 1.0 - mode[0]
-    return top + math.log(w0 + w1), min(chi0, chi1)
+    """All models' updates and their new weights; returns the mixture's log-likelihood, the smallest distance."""
+    log_like, top, least, total = np.empty(MODELS), -math.inf, math.inf, 0.0
+    for m in range(MODELS):
+        log_like[m], chi2 = _update(mean[m], cov[m], z, sigma, place, rot)
+        top, least = max(top, log_like[m]), min(least, chi2)
+    for m in range(MODELS):
+        mode[m] *= math.exp(log_like[m] - top)
+        total += mode[m]
+    floored = 0.0
+    for m in range(MODELS):
+        mode[m] = max(mode[m] / total, LEAST_MODE)
+        floored += mode[m]
+    for m in range(MODELS):
+        mode[m] /= floored
+    return top + math.log(total), least
 
 
 @device
@@ -245,15 +274,17 @@ def _near(
         for k in range(3):
             d2 += (mean[0, k] + dt * mean[0, k + 3] - at[k]) ** 2
         miss = math.sqrt(d2)
-    var = 0.0
+    var, apart = 0.0, 0.0
     for k in range(3):
-        var += max(cov[0, k, k], cov[1, k, k]) + dt * dt * max(cov[0, k + 3, k + 3], cov[1, k + 3, k + 3])
-        var += 2.0 * abs(dt) * max(abs(cov[0, k, k + 3]), abs(cov[1, k, k + 3]))
+        pos, vel, both, far = 0.0, 0.0, 0.0, 0.0
+        for m in range(MODELS):
+            pos, vel = max(pos, cov[m, k, k]), max(vel, cov[m, k + 3, k + 3])
+            both = max(both, abs(cov[m, k, k + 3]))
+            far = max(far, abs(mean[m, k] - mean[0, k] + dt * (mean[m, k + 3] - mean[0, k + 3])))
+        var += pos + dt * dt * vel + 2.0 * abs(dt) * both
+        apart += far * far
     across = z[0] * max(sigma[1], 0.0 if math.isnan(sigma[2]) else sigma[2])
     var += sigma[0] ** 2 + 2.0 * across**2 + OTHER_ACCEL_PSD * abs(dt) ** 3
-    apart = 0.0
-    for k in range(3):
-        apart += (mean[0, k] - mean[1, k] + dt * (mean[0, k + 3] - mean[1, k + 3])) ** 2
     return bool(miss <= SCREEN_SIGMAS * math.sqrt(var) + math.sqrt(apart) + 10.0 * dt * dt)
 
 
@@ -344,7 +375,7 @@ def start_track(
     mean: FloatArray,
     cov: FloatArray,
 ) -> None:
-    """A track from its first plot: its place by the plot, its velocity unknown, into mean (2, 7) and cov (2, 7, 7).
+    """A track from its first plot: its place by the plot, its velocity unknown, into mean (3, 7) and cov (3, 7, 7).
 
     `prior` is (velocity sigma m/s per axis, mean of ln(beta), sigma of ln(beta)).
     """
