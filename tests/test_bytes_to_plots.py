@@ -229,6 +229,13 @@ def test_times_are_iso_or_seconds(raw: object, after_s: float) -> None:
     ]
 
 
+def test_two_times_in_one_value_are_none() -> None:
+    assert times_ns(["2020-11-17T18:00:00Z\n2020-11-17T18:00:00Z", "2020-11-17T18:00:00Z"]).tolist() == [
+        UNREADABLE_NS,
+        T0_NS,
+    ]
+
+
 @given(st.datetimes(datetime(1970, 1, 2), datetime(2199, 12, 30)))
 @settings(max_examples=200, deadline=None)
 def test_times_agree_with_numpy(moment: datetime) -> None:

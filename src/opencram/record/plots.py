@@ -215,8 +215,8 @@ def _with_odd_rows(rows: pa.Table, odd: list[Any]) -> pa.Table:
     import pyarrow as pa
 
     skipped = np.array([row.number for row in odd], np.int64)
-    numbers = np.setdiff1d(np.arange(2, len(rows) + len(odd) + 2), skipped)
-    rows = rows.append_column("row", pa.array(numbers))
+    numbers = np.arange(2, len(rows) + len(odd) + 2)
+    rows = rows.append_column("row", pa.array(np.delete(numbers, skipped - 2)))
     if odd:
         texts = pa.array([row.text for row in odd], pa.string())
         blank = pa.array([""] * len(odd), pa.string())
