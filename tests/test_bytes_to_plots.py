@@ -373,7 +373,7 @@ def test_the_order_of_rows_and_inputs_is_of_no_consequence(seed: int) -> None:
 
 
 def test_saved_and_loaded_between_ticks_nothing_changes() -> None:
-    whole, saved = State(defended=False), State(simulated=False)
+    whole, saved = State(defended=False), State(defended=False)
     for tick in range(1, 30):
         inbox = [rows(*mixture(tick)[:10], now_s=tick / 10), rows(plot(tick / 10), now_s=tick / 10)]
         outputs = []

@@ -189,7 +189,7 @@ class Recording:
         """Every message up to the file's end or its first fault: topic, sequence, log time, JSON."""
         from mcap.exceptions import McapError
         from mcap.records import Channel, Message
-        from mcap.stream_reader import CRCValidationError, StreamReader
+        from mcap.stream_reader import StreamReader
         from zstandard import ZstdError
 
         topics: dict[int, str] = {}
@@ -204,7 +204,7 @@ class Recording:
                         self.share_read = file.tell() / size
                         yield topics[record.channel_id], record.sequence, record.log_time, record.data
                 self.truncated = False
-            except (McapError, CRCValidationError, ZstdError, struct.error, KeyError, UnicodeDecodeError):
+            except (McapError, ZstdError, struct.error, ArithmeticError, LookupError, MemoryError, ValueError):
                 self.truncated = True
 
     def _read_head(self) -> dict[str, bytes]:
