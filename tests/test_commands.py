@@ -179,14 +179,14 @@ def test_a_replay_does_not_replace_what_it_reads(home: Path, folder: Path) -> No
 
 def test_a_report_is_written_again_with_entered_facts(home: Path, folder: Path) -> None:
     (home / "facts.yaml").write_text(
-        "facts:\n  - {id: claim, kind: claim, text: {en: Nobody claimed it., fr: Personne ne l'a revendiqué.}, "
+        "facts:\n  - {id: duty-log, kind: context, text: {en: Noted at the gate., fr: Noté à l'entrée.}, "
         "source: duty officer}\n",
         encoding="utf-8",
     )
     printed = done("report", folder, "--lang", "fr", "--facts", "facts.yaml", cwd=home)
     assert "report.html" in printed
     assert "duty officer" in (folder / "report.html").read_text(encoding="utf-8")
-    assert "Nobody claimed it." in (folder / "communique.en.txt").read_text(encoding="utf-8")
+    assert "Noted at the gate." in (folder / "communique.en.txt").read_text(encoding="utf-8")
 
 
 def test_a_folder_without_a_run_has_no_report(home: Path) -> None:
