@@ -7,6 +7,7 @@ into the site's sensors, classes are indices into the threat catalogue's order.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Self
 
@@ -37,40 +38,47 @@ class Table:
     """Columns of equal length; subclasses declare them with `column`."""
 
     MAX_ROWS: ClassVar[int] = 1_000_000
+    _columns: ClassVar[tuple[tuple[str, np.dtype[Any], tuple[int, ...]], ...]]
+
+    @classmethod
+    def columns(cls) -> tuple[tuple[str, np.dtype[Any], tuple[int, ...]], ...]:
+        """Name, dtype and trailing shape of each column, in order; worked out once for each kind of table."""
+        if "_columns" not in cls.__dict__:
+            cls._columns = tuple((f.name, f.metadata["dtype"], f.metadata["tail"]) for f in fields(cls))
+        return cls._columns
 
     def __post_init__(self) -> None:
-        n = len(getattr(self, fields(self)[0].name))
+        n = len(self)
         if n > self.MAX_ROWS:
             raise ValueError(f"{type(self).__name__}: {n} rows, at most {self.MAX_ROWS}")
-        for f in fields(self):
-            array = getattr(self, f.name)
-            want = (n, *f.metadata["tail"])
-            if array.dtype != f.metadata["dtype"] or array.shape != want:
+        for name, dtype, tail in self.columns():
+            array = getattr(self, name)
+            if array.dtype != dtype or array.shape != (n, *tail):
                 raise ValueError(
-                    f"{type(self).__name__}.{f.name}: found {array.dtype} {array.shape}, "
-                    f"expected {f.metadata['dtype']} {want}"
+                    f"{type(self).__name__}.{name}: found {array.dtype} {array.shape}, expected {dtype} {(n, *tail)}"
                 )
 
     def __len__(self) -> int:
-        return len(getattr(self, fields(self)[0].name))
+        return len(getattr(self, self.columns()[0][0]))
 
     @classmethod
     def empty(cls) -> Self:
         """A table with no rows."""
-        return cls(**{f.name: np.empty((0, *f.metadata["tail"]), f.metadata["dtype"]) for f in fields(cls)})
+        return cls(**{name: np.empty((0, *tail), dtype) for name, dtype, tail in cls.columns()})
 
     @classmethod
-    def concat(cls, parts: list[Self]) -> Self:
+    def concat(cls, parts: Iterable[Self]) -> Self:
         """All rows of `parts`, in order."""
-        if not parts:
+        filled = [part for part in parts if len(part)]
+        if not filled:
             return cls.empty()
-        if len(parts) == 1:
-            return parts[0]
-        return cls(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)})
+        if len(filled) == 1:
+            return filled[0]
+        return cls(**{name: np.concatenate([getattr(p, name) for p in filled]) for name, _, _ in cls.columns()})
 
     def take(self, rows: IntArray | BoolArray) -> Self:
         """The rows picked by an index array or a mask."""
-        return type(self)(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+        return type(self)(**{name: getattr(self, name)[rows] for name, _, _ in self.columns()})
 
 
 @dataclass(frozen=True, eq=False)

@@ -59,6 +59,8 @@ SLOWEST_APPROACH_MPS = 10.0
 REACH_S = 600.0
 LOST_S = 60.0
 """How long a drone that no radar sees any more is held to be coming, unless it would have arrived before."""
+DIVE_SHARE, DIVE_ROOM = 0.15, 1.5
+"""What sinks by this share of its ground speed is diving; it is down after this many times its height over its sink."""
 
 KICK_MPS = 45.0
 """Assumed speed that a break-up gives its pieces, one sigma along each axis."""
@@ -349,7 +351,8 @@ def _reach(tracks: Tracks, row: int, vel_enu_mps: FloatArray, layout: Layout, no
     views = np.array([sight(east_m, north_m, *layout.zone_rings(z, hazard_m)) for z in zones]).reshape(-1, 3)
     left_s = views[:, 0] / max(speed, SLOWEST_APPROACH_MPS)
     p = np.array([p_course(course_rad, course_sigma, low, high) for _, low, high in views.tolist()])
-    p *= float(tracks.existence[row]) * (left_s <= REACH_S)
+    down_s = _down_s(float(tracks.mean[row, 2]), vel_enu_mps)
+    p *= float(tracks.existence[row]) * (left_s <= min(REACH_S, down_s))
     found = _standing(
         _one(int(tracks.time_ns[row]), int(tracks.track[row]), cls, False),
         p[None],
@@ -357,8 +360,19 @@ def _reach(tracks: Tracks, row: int, vel_enu_mps: FloatArray, layout: Layout, no
         np.zeros((1, len(p))),
         now_ns,
     )
-    lost_ns = int(tracks.time_ns[row] + LOST_S * 1e9)
+    lost_ns = int(tracks.time_ns[row] + min(LOST_S, down_s) * 1e9)
     return Standing(found.rows, np.maximum(np.minimum(found.until_ns, lost_ns), int(now_ns + LINGER_S * 1e9)))
+
+
+def _down_s(height_m: float, vel_enu_mps: FloatArray) -> float:
+    """By when what is diving must have come down, with room for a shallower end; infinite for what is not diving.
+
+    What pulls out of its dive is seen again and reaches as far as before.
+    """
+    ve, vn, vu = (float(v) for v in vel_enu_mps)
+    if -vu < DIVE_SHARE * math.hypot(ve, vn):
+        return math.inf
+    return DIVE_ROOM * max(height_m, 0.0) / -vu + LINGER_S
 
 
 def p_course(course_rad: float, sigma_rad: float, az_from_rad: float, az_to_rad: float) -> float:
