@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from shapely.geometry.base import BaseGeometry
 
 INK, PALE = "#222222", "#767676"
 ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILLION, PURPLE = (
@@ -26,6 +27,7 @@ ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILLION, PURPLE = (
 OUTCOME = {"impact": (VERMILLION, "X"), "intercepted": (BLUE, "*"), "left": (PALE, "o"), "flying": (PALE, "o")}
 """Colour and mark of each outcome: never told by colour alone."""
 
+STEPS = range(1, 10)
 WIDTH_IN = 7.2
 FONT_PT = 8.0
 
@@ -89,16 +91,42 @@ class Labels:
         width, height = east - x, north - y
         self.taken.append((x + left * width, y + low * height, x + right * width, y + high * height))
 
-    def put(self, x: float, y: float, text: str, *, size_pt: float = FONT_PT, mark: bool = True, **style: Any) -> bool:  # noqa: ANN401
-        """Write `text` near (x, y), beside it if there is a mark there; whether a free place was found."""
-        width, height = 0.58 * size_pt * len(text) / self.points_per_unit, 1.25 * size_pt / self.points_per_unit
-        for dx, dy in _places(width, height, 6.0 / self.points_per_unit if mark else 0.0):
-            box = (x + dx - width / 2, y + dy - height / 2, x + dx + width / 2, y + dy + height / 2)
-            if self._free(box):
-                self.taken.append(box)
-                self.axes.text(x + dx, y + dy, text, fontsize=size_pt, ha="center", va="center", clip_on=True, **style)
+    def put(self, x: float, y: float, text: str, size_pt: float = FONT_PT, **style: Any) -> bool:  # noqa: ANN401
+        """Write `text` beside the mark at (x, y); whether a free place was found."""
+        width, height = self._size(text, size_pt)
+        for dx, dy in _around(width, height, 6.0 / self.points_per_unit):
+            if self._write(x + dx, y + dy, text, size_pt, **style):
                 return True
         return False
+
+    def put_inside(self, shape: BaseGeometry, text: str, size_pt: float = FONT_PT, **style: Any) -> bool:  # noqa: ANN401
+        """Write `text` in a polygon, best where all of it is inside; whether a free place was found."""
+        from shapely.geometry import Point, box
+
+        west, south, east, north = shape.bounds
+        width, height = self._size(text, size_pt)
+        best = shape.representative_point()
+        grid = [(west + (east - west) * i / 10.0, south + (north - south) * k / 10.0) for i in STEPS for k in STEPS]
+        places = [(best.x, best.y), *sorted(grid, key=lambda p: (p[0] - best.x) ** 2 + (p[1] - best.y) ** 2)]
+        whole = [
+            p for p in places if shape.covers(box(p[0] - width / 2, p[1] - height, p[0] + width / 2, p[1] + height))
+        ]
+        partly = [p for p in places if p not in whole and shape.covers(Point(p))]
+        return any(self._write(x, y, text, size_pt, **style) for x, y in whole + partly)
+
+    def _size(self, text: str, size_pt: float) -> tuple[float, float]:
+        """About how wide and high a text is, in the map's units."""
+        return 0.58 * size_pt * len(text) / self.points_per_unit, 1.25 * size_pt / self.points_per_unit
+
+    def _write(self, x: float, y: float, text: str, size_pt: float, **style: Any) -> bool:  # noqa: ANN401
+        """Write `text` around (x, y) if nothing is there."""
+        width, height = self._size(text, size_pt)
+        label = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+        if not self._free(label):
+            return False
+        self.taken.append(label)
+        self.axes.text(x, y, text, fontsize=size_pt, ha="center", va="center", clip_on=True, **style)
+        return True
 
     def _free(self, box: tuple[float, float, float, float]) -> bool:
         (left, right), (low, high) = sorted(self.axes.get_xlim()), sorted(self.axes.get_ylim())
@@ -107,10 +135,8 @@ class Labels:
         return not any(box[0] < t[2] and t[0] < box[2] and box[1] < t[3] and t[1] < box[3] for t in self.taken)
 
 
-def _places(width: float, height: float, gap: float) -> list[tuple[float, float]]:
-    """Offsets of a label's centre, best first: beside the point, above, below, then further out."""
-    if gap == 0.0:
-        return [(0.0, k * height) for k in (0.0, 1.0, -1.0, 2.0, -2.0, 3.0, -3.0)]
+def _around(width: float, height: float, gap: float) -> list[tuple[float, float]]:
+    """Offsets of a label's centre from its mark, best first: beside it, above, below, then further out."""
     side, up = width / 2 + gap, height / 2 + gap
     near = [(side, 0.0), (-side, 0.0), (0.0, up), (0.0, -up), (side, up), (-side, up), (side, -up), (-side, -up)]
     return near + [(dx * 1.5, dy * 2.2) for dx, dy in near if dy]

@@ -13,7 +13,7 @@ from opencram.report.drawing import Labels, as_svg, new_axes, new_figure
 from opencram.report.metrics import Row, enu_of
 from opencram.report.places import Ellipse, ellipse_95
 from opencram.report.run import Run, title_of
-from opencram.report.words import Language, time_ns
+from opencram.report.words import Language, time_ns, upfirst
 from opencram.tables import FloatArray
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def timeline(run: Run, language: Language) -> str:
         _zone_row(run, axes, y, zone, zero)
     if objects and zones:
         axes.axhline(len(objects) - 0.5, color="#999999", lw=0.8)
-    names = [o["id"] for o in objects] + [run.zone_title(z["id"], language) or "" for z in zones]
+    names = [o["id"] for o in objects] + [upfirst(run.zone_title(z["id"], language) or "") for z in zones]
     axes.set_yticks(range(rows), names)
     axes.set_ylim(rows - 0.4, -0.6)
     axes.set_xlim(left=0.0, right=_last_s(run, zero))
@@ -169,8 +169,7 @@ def _draw_zones(run: Run, axes: Axes, labels: Labels, language: Language, only_l
         seen = shape.intersection(view)
         small = labels.points_per_unit * math.sqrt(seen.area) < (25.0 if only_large else 8.0)
         if not small:
-            at = seen.representative_point()
-            labels.put(at.x, at.y, title_of(zone, language), size_pt=7.5, mark=False, color="#444444", zorder=3)
+            labels.put_inside(seen, upfirst(title_of(zone, language)), size_pt=7.5, color="#444444", zorder=3)
     axes.fill([], [], facecolor="#fbe3d6", edgecolor="#9a9a9a", label=_t(language, "zone alerted", "zone alertée"))
     axes.fill([], [], facecolor="#eef3ee", edgecolor="#9a9a9a", label=_t(language, "other zone", "autre zone"))
     axes.fill([], [], facecolor="none", edgecolor=d.GREEN, lw=1.3, label=_t(language, "protected", "protégée"))
@@ -187,7 +186,7 @@ def _draw_rings(run: Run, axes: Axes, labels: Labels) -> None:
         name = f"{radius:.0f} m" if radius < 1_000 else f"{radius / 1_000:.0f} km"
         turn = math.radians(200.0)
         x, y = east + radius * math.sin(turn), north + radius * math.cos(turn)
-        labels.put(float(x), float(y), name, size_pt=6.5, mark=False, color=d.PALE, zorder=2)
+        labels.put(float(x), float(y), name, size_pt=6.5, color=d.PALE, zorder=2)
 
 
 def _draw_equipment(run: Run, axes: Axes, language: Language) -> None:

@@ -239,7 +239,7 @@ class Teller:
             )
             if late:
                 return f"{text}, {words.number(late, 'en')} of them without an alert before."
-            return f"{text}{', each alerted before, by at least ' + least if hit else ''}."
+            return f"{text}{_alerted_before(hit, least)}."
         if not n:
             return f"{words.upfirst(self.number(0))} n’est {self.agree(1, 'tombé')}."
         verb = "est" if n == 1 else "sont"
@@ -247,7 +247,7 @@ class Teller:
         text = f"{words.upfirst(self.number(n))} {verb} {self.agree(n, 'tombé')}, {where}"
         if late:
             return f"{text}, dont {words.number(late, 'fr', True)} sans alerte préalable."
-        return f"{text}{f', alertée{_s(hit)} au moins {least} avant' if hit else ''}."
+        return f"{text}{_alertees_avant(hit, least)}."
 
     def _tracked(self) -> str:
         n = len(self.objects)
@@ -277,7 +277,8 @@ class Teller:
         """What a class of the catalogue is called."""
         if name is None or name not in catalogue():
             return {"en": "unknown", "fr": "inconnu"}[self.language] if name else "–"
-        return catalogue()[name].title[self.language]
+        title = catalogue()[name].title[self.language]
+        return words.spaced(title) if self.language == "fr" else title
 
     def effector_title(self, name: str) -> str:
         """What a simulated battery is called."""
@@ -345,6 +346,18 @@ _KEY_FIGURES: dict[Language, dict[str, str]] = {
 
 def _none(n: int, language: Language) -> str:
     return words.number(n, language) if n else "none"
+
+
+def _alerted_before(zones: int, least: str) -> str:
+    if zones < 2:
+        return f", alerted {least} before" if zones else ""
+    return f", each alerted before, by at least {least}"
+
+
+def _alertees_avant(zones: int, least: str) -> str:
+    if zones < 2:
+        return f", alertée {least} avant" if zones else ""
+    return f", toutes alertées avant, d’au moins {least}"
 
 
 def _s(n: int) -> str:
