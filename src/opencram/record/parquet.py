@@ -6,6 +6,7 @@ null. Rows are ordered by time, then by track (or what else tells rows apart).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -31,6 +32,9 @@ from opencram.tables import (
     Tracks,
     ZoneWarning,
 )
+
+# Arrow's own allocator keeps what it has freed, some 50 MB in a raid; it reads this once, when it is first used.
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 if TYPE_CHECKING:
     import pyarrow as pa
