@@ -12,7 +12,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,12 +20,12 @@ from opencram import __version__
 from opencram.drive.crank import Progress
 from opencram.drive.trial import Row, run_trial
 from opencram.errors import InputError
+from opencram.report.study_page import by_scenario, figures_of, study_page, study_picture
 from opencram.site import load_site
 from opencram.world.scenario import load_scenario
 from opencram.yamlfile import read_yaml, validate
 
 MAX_RUNS = 100_000
-COUNTED = ("launched", "tracked", "object_tracks", "engaged", "intercepted", "impacts", "debris", "zones_hit")
 
 
 class Study(BaseModel):
@@ -59,7 +58,7 @@ def load_study(path: Path) -> Study:
 
 
 def run_study(path: Path, out: Path, runs: int | None, workers: int, progress: Progress | None = None) -> StudyResult:
-    """Run the study in the file `path` on `workers` processes; rows, summary and manifest go into the folder `out`."""
+    """Run the study in the file `path` on `workers` processes; what came of it goes into the folder `out`."""
     study = load_study(path)
     started = time.time()
     seeds = range(study.first_seed, study.first_seed + (runs or study.runs))
@@ -85,25 +84,12 @@ def run_trials(
 
 
 def summary_of_rows(rows: Sequence[Row]) -> dict[str, str | int | float | None]:
-    """Per scenario: how often each count came up, and how long before the first hit its zone was warned."""
+    """Each scenario's figures, as the page has them."""
     summary: dict[str, str | int | float | None] = {"runs": len(rows)}
-    for name in dict.fromkeys(str(row["scenario"]) for row in rows):
-        own = [row for row in rows if row["scenario"] == name]
-        for key in COUNTED:
-            summary[f"{name}: {key}"] = distribution([row[key] for row in own])
-        all_warned = sum(row["zones_warned_before"] == row["zones_hit"] for row in own)
-        summary[f"{name}: every zone hit was warned before"] = f"{all_warned} of {len(own)} runs"
-        leads = sorted(float(row["lead_s_least"]) for row in own if row["lead_s_least"] is not None)
-        if leads:
-            text = f"least {leads[0]:.1f}, 5th percentile {leads[len(leads) // 20]:.1f}, median {median(leads):.1f}"
-            summary[f"{name}: shortest lead of a run (s)"] = text
-        summary[f"{name}: phantom alarms"] = sum(int(row["phantom_alarms"] or 0) for row in own)
+    for scenario, own in by_scenario(rows).items():
+        for name, text in figures_of(own).items():
+            summary[f"{scenario}: {name}"] = text
     return summary
-
-
-def distribution(values: Sequence[Any]) -> str:
-    """How often each value came up, as in '3: 12, 4: 188'."""
-    return ", ".join(f"{value}: {values.count(value)}" for value in sorted(set(values), key=lambda v: (v is None, v)))
 
 
 def _write(out: Path, study: Study, result: StudyResult, manifest: dict[str, Any]) -> None:
@@ -117,5 +103,7 @@ def _write(out: Path, study: Study, result: StudyResult, manifest: dict[str, Any
         for name, content in (("summary", result.summary), ("manifest", manifest), ("study", study.model_dump())):
             text = json.dumps(content, indent=2, ensure_ascii=False)
             (out / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+        (out / "study.md").write_text(study_page(study.name, result.rows), encoding="utf-8")
+        (out / "study.svg").write_text(study_picture(result.rows), encoding="utf-8")
     except OSError as error:
         raise InputError(f"--out {out}: found '{error.strerror}', expected a folder that can be written") from None
