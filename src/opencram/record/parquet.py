@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 Columns = dict[str, Any]
 
-ROWS_AT_ONCE = 100_000
+ROWS_AT_ONCE = 40_000
 """Rows of a table kept in memory; more go to its file as the run goes on, so that an hour takes no more than a raid."""
 HOLD_NS = 60_000_000_000
 """Rows this close to the newest wait, so that those still to come can be sorted in; no plot is used so late."""
