@@ -163,6 +163,9 @@ def _track_object(found: Findings, track: int) -> Row:
         **_times(found, [track]),
         "end_time": iso(int(last["impact_time" if down else "time"][-1])),
         "engaged": [e.engagement for e in found.decisions.engagements if e.track == track],
+        **_NOT_KNOWN,
+        "launch_lat": None,
+        "launch_lon": None,
     }
 
 
@@ -183,11 +186,14 @@ def _where(places: Places, east: float, north: float, down: bool) -> Row:
 def _undefended(places: Places, thing: TruthObject) -> Row:
     """Where it would have come down if nothing had stopped it."""
     if not lands(thing):
-        return {"undefended_zone": None, "undefended_zones": [], "undefended_lat": None, "undefended_lon": None}
+        return dict(_NOT_KNOWN)
     zones = list(thing.undefended_zones)
     lat, lon = places.latlon(float(thing.undefended_enu_m[0]), float(thing.undefended_enu_m[1]))
     zone = zones[0] if zones else None
     return {"undefended_zone": zone, "undefended_zones": zones, "undefended_lat": lat, "undefended_lon": lon}
+
+
+_NOT_KNOWN: Row = {"undefended_zone": None, "undefended_zones": [], "undefended_lat": None, "undefended_lon": None}
 
 
 def lands(thing: TruthObject) -> bool:
