@@ -131,15 +131,20 @@ def told(tmp_path: Path, language: str = "en", **changed: Any) -> str:
     return text.replace("\n  ", " ")
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("communique")
+    write_run(root / "run", write_site(root / "site"))
+    return root / "run"
+
+
 @pytest.mark.parametrize(("language", "text"), [("en", ENGLISH), ("fr", FRENCH)])
-def test_the_whole_text(tmp_path: Path, language: str, text: str) -> None:
-    write_run(tmp_path / "run", write_site(tmp_path / "site"))
-    assert plain((tmp_path / "run" / f"communique.{language}.txt").read_text("utf-8")) == text
+def test_the_whole_text(folder: Path, language: str, text: str) -> None:
+    assert plain((folder / f"communique.{language}.txt").read_text("utf-8")) == text
 
 
-def test_french_punctuation_has_its_no_break_spaces(tmp_path: Path) -> None:
-    write_run(tmp_path / "run", write_site(tmp_path / "site"))
-    text = (tmp_path / "run" / "communique.fr.txt").read_text("utf-8")
+def test_french_punctuation_has_its_no_break_spaces(folder: Path) -> None:
+    text = (folder / "communique.fr.txt").read_text("utf-8")
     assert f"«{NBSP}ambassade imaginaire{NBSP}»" in text
     assert f"20{NBSP}h{NBSP}30{NBSP}min{NBSP}02{NBSP}s{NARROW};" in text
     assert f"(95{NBSP}%)" in text

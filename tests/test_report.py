@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -284,13 +285,11 @@ def test_a_folder_without_its_recording_is_named(folder: Path, tmp_path: Path) -
     again = tmp_path / "again"
     shutil.copytree(folder, again)
     (again / "recording.mcap").unlink()
-    with pytest.raises(InputError, match="recording.mcap"):
+    with pytest.raises(InputError, match=r"recording\.mcap"):
         render_report(again)
 
 
 def test_pdf_without_weasyprint_says_what_to_install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
     monkeypatch.setitem(sys.modules, "weasyprint", None)
     with pytest.raises(InputError, match=r"pip install opencram\[pdf\]"):
         render_report(folder, pdf=True)
