@@ -229,3 +229,14 @@ def test_speed_is_times_real_time(ran: Ran, tmp_path: Path, monkeypatch: pytest.
 
 def iso(time_ns: int) -> str:
     return f"{np.datetime64(time_ns, 'ns')}Z"
+
+
+def test_the_report_is_written_where_the_truth_is_not_known(ran: Ran, tmp_path: Path) -> None:
+    whole = ran.recording.read_bytes()
+    (tmp_path / "cut.mcap").write_bytes(whole[: len(whole) * 2 // 3])
+    plots = ran.folder / "tables" / "plots.parquet"
+    for source, site in ((tmp_path / "cut.mcap", None), (plots, str(ran.site))):
+        result = replay(source, site, tmp_path / source.stem, None, None, None, "fr")
+        assert result.summary["objects"]
+        assert result.report.stat().st_size > 10_000
+        assert (tmp_path / source.stem / "communique.fr.txt").stat().st_size > 100
