@@ -100,7 +100,7 @@ class Labels:
         return False
 
     def put_inside(self, shape: BaseGeometry, text: str, size_pt: float = FONT_PT, **style: Any) -> bool:  # noqa: ANN401
-        """Write `text` in a polygon, best where all of it is inside; whether a free place was found."""
+        """Write `text` in a polygon, best where all of it is inside, or else beside it; whether there was room."""
         from shapely.geometry import Point, box
 
         west, south, east, north = shape.bounds
@@ -112,7 +112,8 @@ class Labels:
             p for p in places if shape.covers(box(p[0] - width / 2, p[1] - height, p[0] + width / 2, p[1] + height))
         ]
         partly = [p for p in places if p not in whole and shape.covers(Point(p))]
-        return any(self._write(x, y, text, size_pt, **style) for x, y in whole + partly)
+        beside = [(best.x, south - height), (best.x, north + height)]
+        return any(self._write(x, y, text, size_pt, **style) for x, y in whole + partly + beside)
 
     def _size(self, text: str, size_pt: float) -> tuple[float, float]:
         """About how wide and high a text is, in the map's units."""

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 Columns = Mapping[str, NDArray[Any]]
 
+TRACK_COLUMNS = ["time", "track", "status", "model", "class", "east_m", "north_m", "up_m"]
+"""What is read of the largest table."""
+
 
 class TruthObject(Protocol):
     """What the world knows of an object that was launched."""
@@ -107,14 +110,19 @@ class Tables:
 
 def read_tables(run_dir: Path) -> Tables:
     """Read what is needed of `tables/*.parquet`."""
-    return Tables(**{name: read_columns(run_dir / "tables" / f"{name}.parquet") for name in Tables.__annotations__})
+    folder = run_dir / "tables"
+    return Tables(
+        tracks=read_columns(folder / "tracks.parquet", TRACK_COLUMNS),
+        impacts=read_columns(folder / "impacts.parquet"),
+        truth=read_columns(folder / "truth.parquet"),
+    )
 
 
-def read_columns(path: Path) -> Columns:
-    """The columns of one Parquet table; none where there is no such file."""
+def read_columns(path: Path, names: Sequence[str] | None = None) -> Columns:
+    """The columns of one Parquet table, or those with these names; none where there is no such file."""
     import pyarrow.parquet as pq
 
-    return columns_of(pq.read_table(path)) if path.exists() else {}
+    return columns_of(pq.read_table(path, columns=names)) if path.exists() else {}
 
 
 def columns_of(table: pa.Table) -> Columns:
@@ -152,6 +160,14 @@ def by_track(columns: Columns) -> dict[int, Columns]:
 
 LATE_NS = 500_000_000
 """Plots measured this shortly before an object's end may be taken in after it, and their track called debris then."""
+
+
+def confirmed_tracks(columns: Columns) -> dict[int, Columns]:
+    """All rows, by track, of the tracks that were ever confirmed: false plots begin many more that never are."""
+    if not has_rows(columns):
+        return {}
+    confirmed = np.unique(columns["track"][columns["status"] == "confirmed"])
+    return by_track(take(columns, np.isin(columns["track"], confirmed)))
 
 
 def while_whole(tracks: Mapping[int, Columns], ends_ns: Mapping[int, int]) -> dict[int, Columns]:

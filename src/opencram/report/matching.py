@@ -1,4 +1,4 @@
-"""Which true object a track belongs to: the nearest over the times that both are known, within a gate."""
+"""Which true object a track belongs to: the one that it was near for the longest, within a gate."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from opencram.report.evidence import Columns, TruthObject, has_rows
 from opencram.tables import FloatArray
 
 GATE_M = 150.0
-"""Mean distance above which a track belongs to no object: several times the error of a settled track at 15 km."""
+"""Distance above which a track does not follow an object: several times the error of a settled track at 15 km."""
 MIN_ROWS = 3
 DEBRIS_GATE_M = 500.0
 DEBRIS_GATE_NS = 3 * 10**9
@@ -30,9 +30,10 @@ def match_tracks(tracks: Mapping[int, Columns], truth: Columns) -> dict[int, str
     paths = {str(name): _path(truth, truth["object"] == name) for name in sorted(set(truth["object"].tolist()))}
     found = {}
     for number, rows in tracks.items():
-        distances = {name: _mean_distance_m(rows, path) for name, path in paths.items()}
-        name, nearest = min(distances.items(), key=lambda item: item[1], default=("", np.inf))
-        if nearest < GATE_M:
+        # a track that outlives its object follows a piece of it: the longer part says whose it was
+        near = {name: _near(rows, path) for name, path in paths.items()}
+        name, (count, _) = max(near.items(), key=lambda item: item[1], default=("", (0, 0.0)))
+        if count >= MIN_ROWS:
             found[number] = name
     return found
 
@@ -58,15 +59,15 @@ def _path(truth: Columns, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
     return times[order], points[order]
 
 
-def _mean_distance_m(track: Columns, path: tuple[FloatArray, FloatArray]) -> float:
-    """Mean distance over the track's rows within the object's life, infinite where there are too few."""
+def _near(track: Columns, path: tuple[FloatArray, FloatArray]) -> tuple[int, float]:
+    """At how many of the track's rows it was within the gate, and their mean distance, less being better: negated."""
     times, points = path
     common = (track["time"] >= times[0]) & (track["time"] <= times[-1])
-    if common.sum() < MIN_ROWS:
-        return float(np.inf)
     at = (track["time"][common] - times[0]).astype(np.float64)
     known = (times - times[0]).astype(np.float64)
     gaps = [
         track[name][common] - np.interp(at, known, points[:, i]) for i, name in enumerate(("east_m", "north_m", "up_m"))
     ]
-    return float(np.sqrt(sum(gap**2 for gap in gaps)).mean())
+    distance = np.sqrt(sum((gap**2 for gap in gaps), start=np.zeros(len(at))))
+    within = distance < GATE_M
+    return int(within.sum()), -float(distance[within].mean()) if within.any() else -np.inf

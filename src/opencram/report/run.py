@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opencram.errors import InputError
-from opencram.report.evidence import Columns, Tables, by_track, read_columns, read_tables, while_whole
+from opencram.report.evidence import Columns, Tables, by_track, confirmed_tracks, read_columns, read_tables, while_whole
 from opencram.report.metrics import Error, Row, prediction_errors
 from opencram.report.places import Places
 from opencram.report.words import Language, time_ns
@@ -52,7 +52,7 @@ class Run:
     @cached_property
     def tracks(self) -> dict[int, Columns]:
         """The tracks that were ever confirmed, all their rows."""
-        return {n: r for n, r in by_track(self.tables.tracks).items() if (r["status"] == "confirmed").any()}
+        return confirmed_tracks(self.tables.tracks)
 
     @cached_property
     def impacts(self) -> dict[int, Columns]:

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from opencram import __version__
-from opencram.report.evidence import Columns, Decisions, RunMeta, Tables, Truth, TruthObject, by_track, while_whole
+from opencram.report.evidence import (
+    Columns,
+    Decisions,
+    RunMeta,
+    Tables,
+    Truth,
+    TruthObject,
+    by_track,
+    confirmed_tracks,
+    while_whole,
+)
 from opencram.report.matching import confirmed_rows, match_debris, match_tracks
 from opencram.report.places import Places, clusters, ellipse_95
 from opencram.report.words import iso, time_ns
@@ -42,7 +52,7 @@ class Findings:
     @cached_property
     def tracks(self) -> dict[int, Columns]:
         """All rows of the tracks that were ever confirmed, from their first plot on."""
-        return {n: rows for n, rows in by_track(self.tables.tracks).items() if (rows["status"] == "confirmed").any()}
+        return confirmed_tracks(self.tables.tracks)
 
     @cached_property
     def impacts(self) -> dict[int, Columns]:
