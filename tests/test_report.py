@@ -75,7 +75,7 @@ def test_the_headline_has_the_runs_figures(page: html.HtmlElement) -> None:
     assert [p.text_content() for p in lead] == [
         "Three rockets were launched from the east at “Made-up embassy”; "
         "the simulated defence engaged one and shot down one.",
-        "Two came down, in three zones, one of them without an alert before.",
+        "Two came down; three zones were hit, one without an alert before.",
     ]
 
 

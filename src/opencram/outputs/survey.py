@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 
 from opencram.report.evidence import Columns
-from opencram.report.figures import ellipse_of
-from opencram.report.metrics import Row, enu_of
+from opencram.report.metrics import Row, ellipse_of, enu_of
 from opencram.report.places import Ellipse, Places, ellipse_95
 
 KML = "http://www.opengis.net/kml/2.2"

@@ -10,8 +10,8 @@ import numpy as np
 
 from opencram.report import drawing as d
 from opencram.report.drawing import Labels, as_svg, new_axes, new_figure
-from opencram.report.metrics import Row, enu_of
-from opencram.report.places import Ellipse, ellipse_95
+from opencram.report.metrics import Row, ellipse_of, enu_of
+from opencram.report.places import Ellipse
 from opencram.report.run import Run, title_of
 from opencram.report.words import Language, time_ns, upfirst
 from opencram.tables import FloatArray
@@ -36,8 +36,8 @@ def overview_map(run: Run, language: Language) -> str:
     _draw_tracks(run, axes)
     _draw_outcomes(run, axes, None, language)
     _draw_equipment(run, axes, language)
-    _draw_rings(run, axes, labels)
     _draw_zones(run, axes, labels, language, only_large=True)
+    _draw_rings(run, axes, labels)
     return _finish_map(axes, language, _t(language, "Overview map", "Carte d’ensemble"))
 
 
@@ -49,8 +49,8 @@ def impact_map(run: Run, language: Language) -> str:
     _draw_undefended(run, axes, language)
     _draw_equipment(run, axes, language)
     _draw_outcomes(run, axes, labels, language)
-    _draw_rings(run, axes, labels)
     _draw_zones(run, axes, labels, language)
+    _draw_rings(run, axes, labels)
     return _finish_map(axes, language, _t(language, "Map of the impacts", "Carte des impacts"))
 
 
@@ -153,7 +153,7 @@ def _scale_and_north(axes: Axes) -> None:
 
 
 def _draw_zones(run: Run, axes: Axes, labels: Labels, language: Language, only_large: bool = False) -> None:
-    from shapely.geometry import box
+    from shapely.geometry import MultiPolygon, box
 
     view = box(axes.get_xlim()[0], axes.get_ylim()[0], axes.get_xlim()[1], axes.get_ylim()[1])
     alerted = {z["id"] for z in run.summary["zones"] if z["first_alert"]}
@@ -165,8 +165,10 @@ def _draw_zones(run: Run, axes: Axes, labels: Labels, language: Language, only_l
             ring = np.array(part.exterior.coords)
             width = 1.3 if zone.protected else 0.7
             axes.fill(ring[:, 0], ring[:, 1], facecolor=fill, edgecolor=edge, lw=width, zorder=1)
-    for zone, shape in sorted(shapes, key=lambda pair: (not pair[0].protected, pair[1].area)):
-        seen = shape.intersection(view)
+    smaller = MultiPolygon()
+    for zone, shape in sorted(shapes, key=lambda pair: pair[1].area):
+        seen = shape.intersection(view).difference(smaller)
+        smaller = smaller.union(shape)
         small = labels.points_per_unit * math.sqrt(seen.area) < (25.0 if only_large else 8.0)
         if not small:
             labels.put_inside(seen, upfirst(title_of(zone, language)), size_pt=7.5, color="#444444", zorder=3)
@@ -292,12 +294,6 @@ def _row_at(times: FloatArray, when_ns: int) -> int | None:
     """The newest prediction made by then."""
     i = int(np.searchsorted(times, when_ns, side="right")) - 1
     return i if 0 <= i < len(times) - 1 else None
-
-
-def ellipse_of(rows: Any, i: int) -> Ellipse | None:  # noqa: ANN401
-    """The 95 % ellipse of the i-th prediction of a track."""
-    ee, en, nn = (float(rows[f"cov_{axes}_m2"][i]) for axes in ("ee", "en", "nn"))
-    return ellipse_95(rows["impact_east_m"][i], rows["impact_north_m"][i], np.array([[ee, en], [en, nn]]))
 
 
 def _end_point(run: Run, thing: Row) -> FloatArray | None:

@@ -1,4 +1,4 @@
-"""Which true object a track belongs to: the one that it was near for the longest, within a gate."""
+"""Which true object a track belongs to: the one that it was near for the longest in its first seconds, within a gate."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from opencram.report.evidence import Columns, TruthObject, has_rows
+from opencram.report.evidence import Columns, TruthObject, has_rows, take
 from opencram.tables import FloatArray
 
 GATE_M = 150.0
 """Distance above which a track does not follow an object: several times the error of a settled track at 15 km."""
 MIN_ROWS = 3
+BEGINNING_NS = 3 * 10**9
 DEBRIS_GATE_M = 500.0
 DEBRIS_GATE_NS = 3 * 10**9
 """A track that begins this near an interception, this soon after it, follows what is left of the object."""
@@ -30,8 +31,9 @@ def match_tracks(tracks: Mapping[int, Columns], truth: Columns) -> dict[int, str
     paths = {str(name): _path(truth, truth["object"] == name) for name in sorted(set(truth["object"].tolist()))}
     found = {}
     for number, rows in tracks.items():
-        # a track that outlives its object follows a piece of it: the longer part says whose it was
-        near = {name: _near(rows, path) for name, path in paths.items()}
+        # a track that outlives its object follows a piece of it: its beginning says whose it was
+        start = take(rows, rows["time"] < rows["time"][0] + BEGINNING_NS)
+        near = {name: _near(start, path) for name, path in paths.items()}
         name, (count, _) = max(near.items(), key=lambda item: item[1], default=("", (0, 0.0)))
         if count >= MIN_ROWS:
             found[number] = name

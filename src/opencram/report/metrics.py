@@ -14,7 +14,7 @@ import numpy as np
 
 from opencram.physics.frames import geodetic_to_enu
 from opencram.report.evidence import Columns
-from opencram.report.places import CHI2_95, Places
+from opencram.report.places import CHI2_95, Ellipse, Places, ellipse_95
 from opencram.report.words import time_ns
 from opencram.tables import FloatArray
 
@@ -74,6 +74,12 @@ def enu_of(places: Places, lat_deg: float, lon_deg: float) -> FloatArray:
     """East and north (2,) of a point of the ground given in degrees."""
     origin = places.layout.origin
     return geodetic_to_enu(np.radians(lat_deg), np.radians(lon_deg), origin.height_m, origin)[:2]
+
+
+def ellipse_of(rows: Columns, i: int) -> Ellipse | None:
+    """The 95 % ellipse of the i-th prediction of a track."""
+    ee, en, nn = (float(rows[f"cov_{axes}_m2"][i]) for axes in ("ee", "en", "nn"))
+    return ellipse_95(rows["impact_east_m"][i], rows["impact_north_m"][i], np.array([[ee, en], [en, nn]]))
 
 
 def _error(name: str, rows: Columns, point: FloatArray) -> Error:

@@ -228,26 +228,20 @@ class Teller:
         return words.spaced(f"{text} ; la défense simulée en a engagé {self.number(engaged)} et {killed_text}.")
 
     def _outcome(self) -> str:
-        n, hit, late = self.count("impacts"), self.count("zones_hit"), len(hit_unwarned(self.run.summary))
+        n, hit, unwarned = self.count("impacts"), self.count("zones_hit"), len(hit_unwarned(self.run.summary))
         leads = [z["lead_s"] for z in self.run.summary["zones"] if z["lead_s"] is not None]
         least = words.seconds(min(leads), self.language) if leads else ""
+        down = words.upfirst(self.number(n))
         if self.language == "en":
             if not n:
                 return "None came down in one piece."
-            text = (
-                f"{words.upfirst(self.number(n))} came down, in {words.number(hit, 'en')} zone{'s' if hit != 1 else ''}"
-            )
-            if late:
-                return f"{text}, {words.number(late, 'en')} of them without an alert before."
-            return f"{text}{_alerted_before(hit, least)}."
+            zones = f"{words.number(hit, 'en')} zone{'s were' if hit > 1 else ' was'} hit" if hit else "no zone was hit"
+            return f"{down} came down; {zones}{_alerted_before(hit, unwarned, least)}."
         if not n:
-            return f"{words.upfirst(self.number(0))} n’est {self.agree(1, 'tombé')}."
-        verb = "est" if n == 1 else "sont"
-        where = f"dans {words.number(hit, 'fr', True)} zone{_s(hit)}"
-        text = f"{words.upfirst(self.number(n))} {verb} {self.agree(n, 'tombé')}, {where}"
-        if late:
-            return f"{text}, dont {words.number(late, 'fr', True)} sans alerte préalable."
-        return f"{text}{_alertees_avant(hit, least)}."
+            return f"{down} n’est {self.agree(1, 'tombé')}."
+        zones = f"{words.number(hit, 'fr', True)} zone{_s(hit)} {'ont' if hit > 1 else 'a'} été touchée{_s(hit)}"
+        told = f"{zones}{_alertees_avant(hit, unwarned, least)}" if hit else "aucune zone n’a été touchée"
+        return words.spaced(f"{down} {'est' if n == 1 else 'sont'} {self.agree(n, 'tombé')} ; {told}.")
 
     def _tracked(self) -> str:
         n = len(self.objects)
@@ -348,16 +342,20 @@ def _none(n: int, language: Language) -> str:
     return words.number(n, language) if n else "none"
 
 
-def _alerted_before(zones: int, least: str) -> str:
-    if zones < 2:
-        return f", alerted {least} before" if zones else ""
-    return f", each alerted before, by at least {least}"
+def _alerted_before(zones: int, unwarned: int, least: str) -> str:
+    if not zones:
+        return ""
+    if unwarned:
+        return (
+            ", without an alert before" if zones == 1 else f", {words.number(unwarned, 'en')} without an alert before"
+        )
+    return f", alerted {least} before" if zones == 1 else f", each alerted at least {least} before"
 
 
-def _alertees_avant(zones: int, least: str) -> str:
-    if zones < 2:
-        return f", alertée {least} avant" if zones else ""
-    return f", toutes alertées avant, d’au moins {least}"
+def _alertees_avant(zones: int, unwarned: int, least: str) -> str:
+    if unwarned:
+        return " sans alerte" if zones == 1 else f", dont {words.number(unwarned, 'fr', True)} sans alerte préalable"
+    return f", alertée {least} avant" if zones == 1 else f", toutes alertées au moins {least} avant"
 
 
 def _s(n: int) -> str:
