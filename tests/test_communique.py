@@ -10,6 +10,7 @@ import pytest
 
 from made_up_run import META, tables, warning, with_warnings, write_run, write_site
 from opencram.errors import InputError
+from opencram.report.communique import ordinals
 from opencram.report.evidence import Tables, Truth
 from opencram.report.facts import load_facts, newest
 from opencram.report.ledger import load_ledger, reckon
@@ -238,7 +239,7 @@ def test_bad_facts_are_named_by_file_and_place(tmp_path: Path, text: str, senten
 
 
 @pytest.mark.parametrize(
-    ("name", "ordinals"),
+    ("name", "expected"),
     [
         ("baghdad-2020-02-16", [(19, "2019-10-28", "exact", None)]),
         ("baghdad-2020-11-17", [(90, "2019-11-17", "about", None), (1, "2020-10-15", "ledger", None)]),
@@ -247,13 +248,13 @@ def test_bad_facts_are_named_by_file_and_place(tmp_path: Path, text: str, senten
         ("baghdad-2021-12-19", [(2, "2021-01-01", "ledger", None), (1, "2021-01-01", "ledger", "rocket")]),
     ],
 )
-def test_the_ledger_counts_as_the_reports_do(name: str, ordinals: list[tuple[int, str, str, str | None]]) -> None:
+def test_the_ledger_counts_as_the_reports_do(name: str, expected: list[tuple[int, str, str, str | None]]) -> None:
     entry = load_scenario(name).ledger
     assert entry is not None
     found = reckon(load_ledger(), entry, name)
     assert found is not None
     told = [(o.n, o.since, o.sense, o.kind) for o in found.ordinals]
-    assert [o for o in told if o in ordinals] == ordinals
+    assert [o for o in told if o in expected] == expected
 
 
 def test_every_scenario_is_in_the_ledger() -> None:
@@ -286,6 +287,35 @@ def test_a_user_adds_an_incident(tmp_path: Path) -> None:
     found = reckon(load_ledger(path), entry, "baghdad-2020-12-20")
     assert found is not None
     assert [(o.n, o.kind) for o in found.ordinals] == [(4, None), (3, "rocket")]
+
+
+OWN = """\
+targets:
+  camp: {en: Camp Alpha, fr: le camp Alpha}
+incidents:
+  - {id: camp-0, date: 2021-03, target: camp, kind: rocket, source: log}
+  - {id: camp-1, date: 2021-03-03, target: camp, kind: mortar, source: log}
+  - {id: camp-2, date: 2021-05-01, target: camp, kind: rocket, source: log}
+"""
+
+
+def test_a_target_of_ones_own_is_counted_from_its_first_incident(tmp_path: Path) -> None:
+    (tmp_path / "ledger.yaml").write_text(OWN)
+    entry = LedgerEntry(target="camp", kind="rocket", date="2021-04-03")
+    found = reckon(load_ledger(tmp_path / "ledger.yaml"), entry, "mine")
+    assert found is not None
+    assert ordinals(found, "en") == [
+        "In the ledger, this is the 3rd attack on Camp Alpha since March 2021 [log].",
+        "In the ledger, this is the 2nd attack with rockets on Camp Alpha since March 2021 [log].",
+    ]
+    assert ordinals(found, "fr")[0] == "Au registre, c’est la 3e attaque contre le camp Alpha depuis mars 2021 [log]."
+
+
+def test_the_first_entry_of_a_target_is_since_nothing() -> None:
+    entry = LedgerEntry(target="iraqi-government", kind="drone", date="2021-11-07")
+    found = reckon(load_ledger(), entry, "baghdad-2021-11-07")
+    assert found is not None
+    assert ordinals(found, "en") == ["In the ledger, this is the 1st attack on the Iraqi government."]
 
 
 def test_an_unknown_target_in_a_ledger_is_named_with_the_nearest(tmp_path: Path) -> None:

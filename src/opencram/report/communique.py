@@ -59,30 +59,34 @@ _LEAD_FR = {
 
 
 def ordinals(reckoning: Reckoning, language: Language) -> list[str]:
-    """Each thing the ledger says of this attack, as a sentence."""
-    found: list[str] = []
-    rows = list(reckoning.ordinals)
-    for row in rows:
-        any_kind = next((o for o in rows if o.period and o.kind is None and o.since == row.since), None)
-        if not (row.kind and any_kind and any_kind.n == row.n):
-            found.append(_ordinal(row, reckoning, language))
-    return found
+    """Each thing the ledger says of this attack, as a sentence; of its kind only where that is another number."""
+    rows = reckoning.ordinals
+    any_kind = {(row.since, row.n) for row in rows if row.kind is None}
+    return [_ordinal(r, reckoning, language) for r in rows if r.kind is None or (r.since, r.n) not in any_kind]
 
 
 def _ordinal(row: Ordinal, reckoning: Reckoning, language: Language) -> str:
-    since = _said(row.period, language) if row.period else _day(row.since, language)
     what = _WITH.get(row.kind or "", {}).get(language) or row.kind or ""
     nth, target = words.ordinal(row.n, language, feminine=True), _said(reckoning.target, language)
+    since = _since(row, language)
     if language == "en":
-        text = f"{_LEAD_EN[row.sense]} {nth} attack {what}".rstrip() + f" on {target} since {since}"
+        text = f"{_LEAD_EN[row.sense]} {nth} attack {what}".rstrip() + f" on {target}{since}"
     else:
-        text = f"{_LEAD_FR[row.sense]} {nth} attaque {what}".rstrip() + f" contre {target} depuis {_of_day(since, row)}"
+        text = f"{_LEAD_FR[row.sense]} {nth} attaque {what}".rstrip() + f" contre {target}{since}"
     note = f" ({_said(row.note, language)})" if row.note else ""
-    return f"{text}{note} [{row.source}]."
+    source = f" [{row.source}]" if row.source else ""
+    return f"{text}{note}{source}."
 
 
-def _of_day(since: str, row: Ordinal) -> str:
-    return since if row.period else f"le {since}"
+def _since(row: Ordinal, language: Language) -> str:
+    """' since the truce', ' depuis le 28 octobre 2019', or nothing for the first of all."""
+    if row.since is None:
+        return ""
+    word = " since" if language == "en" else " depuis"
+    if row.period:
+        return f"{word} {_said(row.period, language)}"
+    article = "le " if language == "fr" and len(row.since) == len("2019-10-28") else ""
+    return f"{word} {article}{_day(row.since, language)}"
 
 
 def remarks(reckoning: Reckoning, language: Language) -> list[str]:
@@ -103,6 +107,9 @@ def _said(text: Text, language: Language) -> str:
 
 
 def _day(iso_day: str, language: Language) -> str:
+    """A day, or a month where no more is known, as people write it."""
+    if len(iso_day) == len("2019-10"):
+        return words.day(date.fromisoformat(f"{iso_day}-02"), language, weekday=False).split(" ", 1)[1]
     return words.day(date.fromisoformat(iso_day), language, weekday=False)
 
 

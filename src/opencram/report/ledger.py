@@ -90,7 +90,8 @@ class Ordinal:
     """
 
     n: int
-    since: str
+    since: str | None
+    """None: it is the first of all."""
     period: Text | None
     kind: str | None
     sense: Literal["exact", "about", "at-least", "ledger"]
@@ -140,6 +141,8 @@ def reckon(ledger: Ledger, attack: LedgerEntry, name: str) -> Reckoning | None:
         i for i in ledger.incidents if i.target == attack.target and i.id != name and _is_before(i.date, attack.date)
     ]
     ordinals = [o for o in (_by_count(ledger, attack, before), *_by_period(ledger, attack, before)) if o]
+    if not ordinals:
+        ordinals = _by_incidents(attack, before)
     remarks = [c for c in ledger.counts if c.words and c.target == attack.target and _within(attack.date, c)]
     return Reckoning(title, tuple(ordinals), tuple(remarks))
 
@@ -169,6 +172,17 @@ def _by_period(ledger: Ledger, attack: LedgerEntry, before: list[Incident]) -> l
                 n = 1 + sum(kind in (None, i.kind) for i in inside)
                 found.append(Ordinal(n, period.since, period.name, kind, "ledger", None, period.source))
     return found
+
+
+def _by_incidents(attack: LedgerEntry, before: list[Incident]) -> list[Ordinal]:
+    """Its place among all incidents of the ledger, where there is nothing else to count from."""
+    since = min((i.date for i in before), default=None)
+    source = ", ".join(dict.fromkeys(i.source for i in before))
+    same = sum(i.kind == attack.kind for i in before)
+    return [
+        Ordinal(1 + len(before), since, None, None, "ledger", None, source),
+        Ordinal(1 + same, since, None, attack.kind, "ledger", None, source),
+    ]
 
 
 def _is_before(date: str, other: str) -> bool:
