@@ -91,7 +91,7 @@ def test_scores_equal_the_updates_and_far_plots_have_none() -> None:
     plots = np.array([observed(STATE), observed(STATE) + np.array([3_000.0, 0, 0, 0])])
     times = np.array([5, 5], np.int64)
     bank = (mean[None].copy(), cov[None].copy(), mode[None].copy(), times[:1].copy())
-    score = score_scan(*bank, times, plots, SIGMA, PLACE, ROT, *WORLD)
+    score = score_scan(*bank, times, plots, np.stack([SIGMA, SIGMA]), PLACE, ROT, *WORLD)
     expected = advance_track(mean, cov, mode, 0.0, plots[0], SIGMA, PLACE, ROT, *WORLD)
     assert score[0, 0] == expected
     assert score[0, 1] == -np.inf

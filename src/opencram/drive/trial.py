@@ -34,6 +34,7 @@ def row_of(summary: dict[str, Any]) -> Row:
         "seed": summary["seed"],
         **summary["counts"],
         "object_tracks": sum(len(thing["tracks"]) for thing in summary["objects"]),
+        "unexplained_tracks": len(summary["tracks_unexplained"]),
         "zones_warned_before": warned,
         "lead_s_least": min(leads, default=None),
         "lead_s_median": median(leads) if leads else None,

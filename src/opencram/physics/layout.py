@@ -18,6 +18,8 @@ DEFAULT_FALSE_PLOTS = 5.0
 FEWEST_FALSE_PLOTS = 0.1
 RANGE_RATE_SPAN_MPS = 1_600.0
 """False plots' range rates are taken as uniform over this span, from 800 m/s closing to 800 m/s receding."""
+WORST_SIGMA = 3.0
+"""A detected plot is never taken to be worse than this multiple of what its sensor states."""
 BUFFER_QUADRANT_SEGMENTS = 4
 
 
@@ -33,6 +35,8 @@ class Layout:
     sensor_rot: FloatArray
     sensor_sigma: FloatArray
     """(s, 4): range m, azimuth rad, elevation rad, range rate m/s; NaN where it is not measured."""
+    reference_snr_db: FloatArray
+    """(s,): below this SNR a plot is less exact than the sensor's sigma says."""
     update_ns: IntArray
     coverage: FloatArray
     """(s, 6): range from, to (m); azimuth from, width (rad); elevation from, to (rad)."""
@@ -77,6 +81,16 @@ class Layout:
         seen: FloatArray = (range_m >= near) & (range_m <= far) & (azimuth <= az_width) & (el >= low) & (el <= high)
         return seen
 
+    def plot_sigma(self, sensor: int, snr_db: FloatArray) -> FloatArray:
+        """Sigmas (m, 4) of a sensor's plots: as stated, larger for a plot whose SNR (NaN: not told) is below reference.
+
+        Noise goes with 1 / sqrt(SNR): Skolnik, Radar Handbook, chapter on tracking accuracy.
+        """
+        weaker_db = np.nan_to_num(self.reference_snr_db[sensor] - snr_db, nan=0.0)
+        worse = np.clip(10.0 ** (weaker_db / 20.0), 1.0, WORST_SIGMA)
+        sigma: FloatArray = worse[:, None] * self.sensor_sigma[sensor]
+        return sigma
+
     def ln_false_density(self, sensor: int) -> float:
         """Logarithm of the density of a sensor's false plots, per m and rad (and rad of elevation, where measured)."""
         near, far, _, az_width, low, high = self.coverage[sensor]
@@ -106,6 +120,7 @@ def layout_of(site: Site) -> Layout:
         sensor_enu_m=_rows([at for _, at in poses], 3),
         sensor_rot=np.array([rot for rot, _ in poses]).reshape(-1, 3, 3),
         sensor_sigma=_rows([_sigmas(s) for s in site.sensors], 4),
+        reference_snr_db=np.array([s.reference.snr_db for s in site.sensors], np.float64),
         update_ns=np.array([round(s.update_s * 1e9) for s in site.sensors], np.int64),
         coverage=_rows([_coverage(s) for s in site.sensors], 6),
         p_detect=np.array([DEFAULT_P_DETECT if s.detection is None else s.detection for s in site.sensors]),

@@ -1,4 +1,4 @@
-"""Which true object a track belongs to: the one that it was near for the longest in its first seconds, within a gate."""
+"""Which true object a track belongs to: of those flying when it began, the nearest over both lives, within a gate."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from opencram.report.evidence import Columns, TruthObject, has_rows, take
+from opencram.report.evidence import Columns, TruthObject, has_rows
 from opencram.tables import FloatArray
 
 GATE_M = 150.0
-"""Distance above which a track does not follow an object: several times the error of a settled track at 15 km."""
+"""Mean distance above which a track belongs to no object: several times the error of a settled track at 15 km."""
 MIN_ROWS = 3
-BEGINNING_NS = 3 * 10**9
 DEBRIS_GATE_M = 500.0
 DEBRIS_GATE_NS = 3 * 10**9
 """A track that begins this near an interception, this soon after it, follows what is left of the object."""
@@ -31,11 +30,12 @@ def match_tracks(tracks: Mapping[int, Columns], truth: Columns) -> dict[int, str
     paths = {str(name): _path(truth, truth["object"] == name) for name in sorted(set(truth["object"].tolist()))}
     found = {}
     for number, rows in tracks.items():
-        # a track that outlives its object follows a piece of it: its beginning says whose it was
-        start = take(rows, rows["time"] < rows["time"][0] + BEGINNING_NS)
-        near = {name: _near(start, path) for name, path in paths.items()}
-        name, (count, _) = max(near.items(), key=lambda item: item[1], default=("", (0, 0.0)))
-        if count >= MIN_ROWS:
+        # a track that outlives its object goes on with a piece of it, which did not fly when the track began
+        began = rows["time"][0]
+        flying = {name: path for name, path in paths.items() if path[0][0] <= began <= path[0][-1]}
+        distances = {name: _mean_distance_m(rows, path) for name, path in flying.items()}
+        name, nearest = min(distances.items(), key=lambda item: item[1], default=("", np.inf))
+        if nearest < GATE_M:
             found[number] = name
     return found
 
@@ -61,15 +61,15 @@ def _path(truth: Columns, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
     return times[order], points[order]
 
 
-def _near(track: Columns, path: tuple[FloatArray, FloatArray]) -> tuple[int, float]:
-    """At how many of the track's rows it was within the gate, and their mean distance, less being better: negated."""
+def _mean_distance_m(track: Columns, path: tuple[FloatArray, FloatArray]) -> float:
+    """Mean distance over the track's rows within the object's life, infinite where there are too few."""
     times, points = path
     common = (track["time"] >= times[0]) & (track["time"] <= times[-1])
+    if common.sum() < MIN_ROWS:
+        return float(np.inf)
     at = (track["time"][common] - times[0]).astype(np.float64)
     known = (times - times[0]).astype(np.float64)
     gaps = [
         track[name][common] - np.interp(at, known, points[:, i]) for i, name in enumerate(("east_m", "north_m", "up_m"))
     ]
-    distance = np.sqrt(sum((gap**2 for gap in gaps), start=np.zeros(len(at))))
-    within = distance < GATE_M
-    return int(within.sum()), -float(distance[within].mean()) if within.any() else -np.inf
+    return float(np.sqrt(sum(gap**2 for gap in gaps)).mean())

@@ -15,7 +15,7 @@ HEAD = (
     "scenario",
     "runs",
     "launched",
-    "one track an object",
+    "one track an object, none of nothing",
     "intercepted (how often)",
     "hits all warned before",
     "all with time to shelter",
@@ -35,7 +35,9 @@ def by_scenario(rows: Rows) -> dict[str, list[dict[str, Any]]]:
 def figures_of(rows: Rows) -> dict[str, str]:
     """The figures of one scenario's runs, by the names in HEAD."""
     launched = Counter(row["launched"] for row in rows)
-    one_each = sum(row["object_tracks"] == row["tracked"] == row["launched"] for row in rows)
+    one_each = sum(
+        row["object_tracks"] == row["tracked"] == row["launched"] and not row["unexplained_tracks"] for row in rows
+    )
     warned = sum(row["zones_warned_before"] == row["zones_hit"] for row in rows)
     in_time = sum(row["zones_warned_in_time"] == row["zones_hit"] for row in rows)
     leads = sorted(row["lead_s_least"] for row in rows if row["lead_s_least"] is not None)

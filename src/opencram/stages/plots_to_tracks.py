@@ -75,15 +75,20 @@ def plots_to_tracks(state: TracksState, scan: Plots, site: Site) -> Tracks:
     layout, bank = layout_of(site), state.bank
     sensor = int(scan.sensor[0])
     z = np.column_stack([scan.range_m, scan.az_rad, scan.el_rad, scan.range_rate_mps])
-    gain = _score(bank, scan, z, sensor, layout)
+    sigma = layout.plot_sigma(sensor, scan.snr_db)
+    gain = _score(bank, scan, z, sigma, sensor, layout)
     chosen = _choose(bank, gain)
     rows = np.flatnonzero(chosen >= 0)
     for row in rows:
-        _use(bank, int(row), z[chosen[row]], int(scan.time_ns[chosen[row]]), sensor, layout)
+        _use(bank, int(row), z[chosen[row]], sigma[chosen[row]], int(scan.time_ns[chosen[row]]), sensor, layout)
     lifecycle.hit(bank, rows, gain[rows, chosen[rows]])
-    _call_models(bank, rows)
     free = np.setdiff1d(np.arange(len(scan)), chosen[rows])
-    born = _give_birth(state, scan, z, free, sensor, layout)
+    single = ~lifecycle.doubles(bank, rows)
+    bank.keep(single)
+    chosen = chosen[single]
+    rows = np.flatnonzero(chosen >= 0)
+    _call_models(bank, rows)
+    born = _give_birth(state, scan, z, sigma, free, sensor, layout)
     rows = np.concatenate([rows, np.arange(len(bank) - len(born), len(bank))])
     return _report(bank, rows, np.concatenate([chosen[rows[: len(rows) - len(born)]], born]))
 
@@ -114,11 +119,11 @@ def note_breakups(state: TracksState, effects: list[Effect], now_ns: int) -> Non
             lifecycle.break_up(state.bank, state.bank.track == effect.track)
 
 
-def _score(bank: Bank, scan: Plots, z: FloatArray, sensor: int, layout: Layout) -> FloatArray:
+def _score(bank: Bank, scan: Plots, z: FloatArray, sigma: FloatArray, sensor: int, layout: Layout) -> FloatArray:
     """Log of the likelihood ratio 'this track's' to 'false' of each pair (n, m), minus infinity outside the gate."""
     score = score_scan(
         bank.mean, bank.cov, bank.mode, bank.time_ns, np.ascontiguousarray(scan.time_ns), z,
-        layout.sensor_sigma[sensor], layout.sensor_enu_m[sensor], layout.sensor_rot[sensor],
+        sigma, layout.sensor_enu_m[sensor], layout.sensor_rot[sensor],
         layout.env, layout.air, generic_drag(),
     )  # fmt: skip
     ln_false = layout.ln_false_density(sensor)
@@ -143,11 +148,13 @@ def _choose(bank: Bank, gain: FloatArray) -> IntArray:
     return chosen
 
 
-def _use(bank: Bank, row: int, z: FloatArray, plot_ns: int, sensor: int, layout: Layout) -> None:
+def _use(
+    bank: Bank, row: int, z: FloatArray, sigma: FloatArray, plot_ns: int, sensor: int, layout: Layout
+) -> None:
     dt_s = (plot_ns - int(bank.time_ns[row])) * 1e-9
     advance_track(
         bank.mean[row], bank.cov[row], bank.mode[row], dt_s, z,
-        layout.sensor_sigma[sensor], layout.sensor_enu_m[sensor], layout.sensor_rot[sensor],
+        sigma, layout.sensor_enu_m[sensor], layout.sensor_rot[sensor],
         layout.env, layout.air, generic_drag(),
     )  # fmt: skip
     bank.time_ns[row] = max(int(bank.time_ns[row]), plot_ns)
@@ -175,7 +182,7 @@ def p_ballistic(bank: Bank, rows: IntArray) -> FloatArray:
 
 
 def _give_birth(
-    state: TracksState, scan: Plots, z: FloatArray, free: IntArray, sensor: int, layout: Layout
+    state: TracksState, scan: Plots, z: FloatArray, sigma: FloatArray, free: IntArray, sensor: int, layout: Layout
 ) -> IntArray:
     """A tentative track from each plot that no track took and that has an elevation; returns those plots' rows."""
     able: IntArray = free[~np.isnan(z[free, 2])]
@@ -190,7 +197,7 @@ def _give_birth(
     mean, cov = np.empty((n, MODELS, STATES)), np.empty((n, MODELS, STATES, STATES))
     for i, plot in enumerate(able):
         prior = lifecycle.DEBRIS_PRIOR if debris[i] else lifecycle.PRIOR
-        start_track(z[plot], layout.sensor_sigma[sensor], place, rot, prior, mean[i], cov[i])
+        start_track(z[plot], sigma[plot], place, rot, prior, mean[i], cov[i])
     score = np.full(n, lifecycle.BIRTH_SCORE)
     state.bank.append(
         Bank(

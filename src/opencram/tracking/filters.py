@@ -38,6 +38,8 @@ TURN_RATE, FALL_RATE = 0.05, 1.0 / 600.0
 """Changes a second between cruise and other (a turn now and then), and from each of them to ballistic or back."""
 MODEL_PRIOR = np.array([0.25, 0.5, 0.25])
 LEAST_MODE = 1e-6
+LEAST_LN_BETA, MOST_LN_BETA = math.log(50.0), math.log(1e6)
+"""From a torn sheet to no drag at all; beyond, a spoilt filter would fly things that cannot be."""
 GATE_CHI2 = 25.0
 """A plot competes for a track inside this squared distance: 1 - 5e-5 of true plots in four dimensions."""
 SCREEN_SIGMAS = 6.0
@@ -211,6 +213,7 @@ def _update(
         chi2 += nu * nu / s
     for i in range(STATES):
         x[i] += shift[i]
+    x[6] = min(max(x[6], LEAST_LN_BETA), MOST_LN_BETA)
     return log_like, chi2
 
 
@@ -290,7 +293,7 @@ def _near(
 
 @kernel(
     "float64[:,::1](float64[:,:,::1], float64[:,:,:,::1], float64[:,::1], int64[::1], int64[::1], float64[:,::1],"
-    "float64[::1], float64[::1], float64[:,::1], float64[::1], float64[:,::1], float64[::1])"
+    "float64[:,::1], float64[::1], float64[:,::1], float64[::1], float64[:,::1], float64[::1])"
 )
 def score_scan(
     mean: FloatArray,
@@ -306,7 +309,7 @@ def score_scan(
     air: FloatArray,
     drag: FloatArray,
 ) -> FloatArray:
-    """Log-likelihood of each plot (m, 4) for each track, (n, m); minus infinity outside the gate.
+    """Log-likelihood of each plot (m, 4), sigmas (m, 4), for each track, (n, m); minus infinity outside the gate.
 
     Plots are in time order; tracks are predicted to each plot's own time (a rotating radar's differ), once where they
     are equal. A cheap ball around the predicted place screens most pairs before the exact gate.
@@ -320,14 +323,14 @@ def score_scan(
         x, p, w = mean[i].copy(), cov[i].copy(), mode[i].copy()
         predicted_ns = time_ns[i] - 1
         for j in range(m):
-            if not _near(mean[i], cov[i], (plot_ns[j] - time_ns[i]) * 1e-9, plots[j], place_of[j], sigma, place, rot):
+            dt = (plot_ns[j] - time_ns[i]) * 1e-9
+            if not _near(mean[i], cov[i], dt, plots[j], place_of[j], sigma[j], place, rot):
                 continue
             if plot_ns[j] != predicted_ns:
                 x[:], p[:], w[:] = mean[i], cov[i], mode[i]
-                dt = (plot_ns[j] - time_ns[i]) * 1e-9
                 _predict(x, p, w, dt, dt > 0.0, env, air, drag)
                 predicted_ns = plot_ns[j]
-            log_like, chi2 = _update_models(x.copy(), p.copy(), w.copy(), plots[j], sigma, place, rot)
+            log_like, chi2 = _update_models(x.copy(), p.copy(), w.copy(), plots[j], sigma[j], place, rot)
             if chi2 <= GATE_CHI2:
                 score[i, j] = log_like
     return score

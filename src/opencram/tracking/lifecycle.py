@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from opencram.tables import CONFIRMED, TENTATIVE, BoolArray, FloatArray, IntArray
+from opencram.tables import CONFIRMED, OTHER, TENTATIVE, BoolArray, FloatArray, IntArray
 from opencram.tracking.filters import MODELS, STATES
 
 MAX_TRACKS = 2_000
@@ -27,6 +27,11 @@ HIGHEST_SCORE = 25.0
 TENTATIVE_DROP = 7.0
 CONFIRMED_DROP = 22.0
 """How far the score may fall below its highest before the track is given up: 3 or 10 looks missed in a row at 0.9."""
+YOUNG_PLOTS = 10
+"""A confirmed track is held against its elders until it has this many plots."""
+SAME_CHI2 = 16.0
+"""Two tracks of one object differ by more, in place or in velocity (3 each), once in 900 times."""
+FAR_APART_M = 1_000.0
 LONGEST_COAST_S = 3.0
 COAST_LOOKS = 4.0
 """Without plots a track lives for 3 s or four looks of the radar that sees it most often, whichever is longer."""
@@ -89,6 +94,35 @@ def hit(bank: Bank, rows: IntArray, gain: FloatArray) -> None:
     bank.n_plots[rows] += 1
     believed = (bank.score[rows] >= CONFIRM_SCORE) & (bank.n_plots[rows] >= CONFIRM_PLOTS)
     bank.status[rows[believed]] = CONFIRMED
+
+
+def doubles(bank: Bank, rows: IntArray) -> BoolArray:
+    """Which tracks (n,) to drop because they follow what an older confirmed track follows: `rows` just used a plot.
+
+    Two tentative tracks can share an object's first plots, above all where two radars see it. They are one when place
+    and velocity agree within their covariances at the same time.
+    """
+    twin = np.zeros(len(bank), np.bool_)
+    fresh = rows[(bank.status[rows] == CONFIRMED) & (bank.n_plots[rows] <= YOUNG_PLOTS)]
+    for row in fresh.tolist():
+        older = np.flatnonzero((bank.status == CONFIRMED) & (bank.track < bank.track[row]) & ~twin)
+        twin[row] = any(_agree(bank, row, int(other)) for other in older)
+    return twin
+
+
+def _agree(bank: Bank, a: int, b: int) -> bool:
+    """Whether two tracks are in one place with one velocity, by the loosest model's means and covariances."""
+    dt_s = float(bank.time_ns[a] - bank.time_ns[b]) * 1e-9
+    mean, cov = bank.mean[:, OTHER], bank.cov[:, OTHER]
+    apart = mean[a, :3] - mean[b, :3] - dt_s * mean[b, 3:6]
+    if float(apart @ apart) > FAR_APART_M**2:
+        return False
+    spread = cov[a, :3, :3] + cov[b, :3, :3] + dt_s**2 * cov[b, 3:6, 3:6]
+    turn = mean[a, 3:6] - mean[b, 3:6]
+    faster = cov[a, 3:6, 3:6] + cov[b, 3:6, 3:6]
+    return bool(
+        apart @ np.linalg.solve(spread, apart) < SAME_CHI2 and turn @ np.linalg.solve(faster, turn) < SAME_CHI2
+    )
 
 
 def break_up(bank: Bank, rows: BoolArray) -> None:

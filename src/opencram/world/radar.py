@@ -32,8 +32,9 @@ TURN = 2.0 * math.pi
 FALSE_ALARM = 1e-6
 """Per resolution cell and look, a usual value: sets the threshold; the site says how many false plots come."""
 THRESHOLD = -math.log(FALSE_ALARM)
-BEST_SIGMA, WORST_SIGMA = 0.5, 3.0
-"""Noise follows 1 / sqrt(SNR) within these multiples of the site's sigma, which holds at the reference SNR."""
+WORST_SIGMA = 3.0
+"""Noise follows 1 / sqrt(SNR) below the reference SNR, up to this multiple of the site's sigma. Above it the site's
+sigma holds: what is left then is the radar's own, not noise."""
 FALSE_RATE_MPS = 400.0
 """A false plot's range rate is anything up to this, closing or receding."""
 REFRACTION = 4.0 / 3.0
@@ -204,7 +205,7 @@ class Radar:
         return np.array(rows).reshape(len(body), 5)
 
     def _measured(self, echoes: Echoes, snr: Floats, draws: Floats) -> Echoes:
-        scale = np.clip(np.sqrt(self._ref_snr / snr), BEST_SIGMA, WORST_SIGMA)[:, None]
+        scale = np.clip(np.sqrt(self._ref_snr / snr), 1.0, WORST_SIGMA)[:, None]
         noise = draws * scale * self._sigma
         return Echoes(
             echoes.time_ns,
