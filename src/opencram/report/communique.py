@@ -141,7 +141,6 @@ def communique_context(teller: Teller, entered: Entered) -> dict[str, Any]:
         "number": lambda n: words.number(n, language),
         "seconds": lambda s: words.seconds(s, language),
         "joined": lambda parts: words.joined(parts, language),
-        "noun": lambda family, n: words.noun(family, n, language),
     }
 
 

@@ -33,7 +33,6 @@ _COMPASS = {
     "fr": ("nord", "nord-est", "est", "sud-est", "sud", "sud-ouest", "ouest", "nord-ouest"),
 }
 COMPASS_POINTS = _COMPASS["en"]
-_VOWELS = "aeiouhéèêàâôîùûœæAEIOUHÉÈÊÀÂÔÎ"
 
 _NOUNS: dict[str, dict[str, tuple[str, str, bool]]] = {  # family -> language -> one, many, feminine
     "rocket": {"en": ("rocket", "rockets", False), "fr": ("roquette", "roquettes", True)},
@@ -41,7 +40,6 @@ _NOUNS: dict[str, dict[str, tuple[str, str, bool]]] = {  # family -> language ->
     "shell": {"en": ("shell", "shells", False), "fr": ("obus", "obus", False)},
     "drone": {"en": ("drone", "drones", False), "fr": ("drone", "drones", False)},
     "projectile": {"en": ("projectile", "projectiles", False), "fr": ("projectile", "projectiles", False)},
-    "debris": {"en": ("piece of debris", "pieces of debris", False), "fr": ("débris", "débris", False)},
     "track": {"en": ("object", "objects", False), "fr": ("objet", "objets", False)},
 }
 
@@ -120,17 +118,9 @@ def compass(azimuth_deg: float, language: Language) -> str:
 def from_compass(azimuth_deg: float, language: Language) -> str:
     """'from the east', 'de l’est', 'du nord'."""
     name = compass(azimuth_deg, language)
-    return f"from the {name}" if language == "en" else of(name, "m")
-
-
-def of(name: str, article: Literal["m", "f", ""] = "") -> str:
-    """French 'de' before a name, with its article and elision: du nord, de l’est, de Karrada, d’Erbil."""
-    vowel = name[:1] in _VOWELS
-    if article == "m":
-        return f"de l’{name}" if vowel else f"du {name}"
-    if article == "f":
-        return f"de l’{name}" if vowel else f"de la {name}"
-    return f"d’{name}" if vowel else f"de {name}"
+    if language == "en":
+        return f"from the {name}"
+    return f"de l’{name}" if name[0] in "aeo" else f"du {name}"
 
 
 def day(when: date, language: Language, weekday: bool = True) -> str:
