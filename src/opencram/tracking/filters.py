@@ -43,6 +43,8 @@ LEAST_LN_BETA, MOST_LN_BETA = math.log(50.0), math.log(1e6)
 GATE_CHI2 = 25.0
 """A plot competes for a track inside this squared distance: 1 - 5e-5 of true plots in four dimensions."""
 SCREEN_SIGMAS = 6.0
+GROUND_DENSITY_KGPM3, HIGHEST_SHAPE, LATE_SHARE = 1.225, 2.6, 0.5
+"""Late plots are used within this share of the time in which drag, at its strongest, would stop the object."""
 
 
 @device
@@ -291,6 +293,14 @@ def _near(
     return bool(miss <= SCREEN_SIGMAS * math.sqrt(var) + math.sqrt(apart) + 10.0 * dt * dt)
 
 
+@device
+def _can_go_back(x: FloatArray, dt: float) -> bool:
+    """Whether a state can be flown back to a late plot: what drag soon stops grows without end backwards."""
+    speed = math.sqrt(x[3] * x[3] + x[4] * x[4] + x[5] * x[5])
+    stops_s = 2.0 * math.exp(x[6]) / (GROUND_DENSITY_KGPM3 * HIGHEST_SHAPE * max(speed, 1.0))
+    return dt < LATE_SHARE * stops_s
+
+
 @kernel(
     "float64[:,::1](float64[:,:,::1], float64[:,:,:,::1], float64[:,::1], int64[::1], int64[::1], float64[:,::1],"
     "float64[:,::1], float64[::1], float64[:,::1], float64[::1], float64[:,::1], float64[::1])"
@@ -324,6 +334,8 @@ def score_scan(
         predicted_ns = time_ns[i] - 1
         for j in range(m):
             dt = (plot_ns[j] - time_ns[i]) * 1e-9
+            if dt < 0.0 and not _can_go_back(mean[i, BALLISTIC], -dt):
+                continue
             if not _near(mean[i], cov[i], dt, plots[j], place_of[j], sigma[j], place, rot):
                 continue
             if plot_ns[j] != predicted_ns:
