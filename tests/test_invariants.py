@@ -136,10 +136,7 @@ def test_a_far_track_changes_no_bit_of_another(site: Site, run: tuple[list[Tick]
 
 
 def decisions_in_another_process(hash_seed: str) -> str:
-    code = (
-        "from opencram.drive.trial import run_trial\n"
-        f"print(run_trial('{SCENARIO}', None, 5)['digest'])"
-    )
+    code = f"from opencram.drive.trial import run_trial\nprint(run_trial('{SCENARIO}', None, 5)['digest'])"
     env = os.environ | {"PYTHONHASHSEED": hash_seed}
     return subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout
 

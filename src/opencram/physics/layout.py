@@ -40,6 +40,8 @@ class Layout:
     update_ns: IntArray
     coverage: FloatArray
     """(s, 6): range from, to (m); azimuth from, width (rad); elevation from, to (rad)."""
+    resolution: FloatArray
+    """(s, 3): two objects nearer than this in range (m), azimuth and elevation (rad) give one plot."""
     p_detect: FloatArray
     false_plots: FloatArray
     zone_index: dict[str, int]
@@ -73,13 +75,18 @@ class Layout:
 
     def covered(self, sensor: int, pos_enu_m: FloatArray) -> FloatArray:
         """Which of the points (n, 3) are inside a sensor's stated coverage, as a mask (n,)."""
-        local = turned(pos_enu_m - self.sensor_enu_m[sensor], self.sensor_rot[sensor])
-        flat = np.hypot(local[:, 0], local[:, 1])
-        range_m, el = np.hypot(flat, local[:, 2]), np.arctan2(local[:, 2], flat)
+        range_m, az, el = self.seen_from(sensor, pos_enu_m).T
         near, far, az_from, az_width, low, high = self.coverage[sensor]
-        azimuth = np.mod(np.arctan2(local[:, 0], local[:, 1]) - az_from, 2.0 * np.pi)
+        azimuth = np.mod(az - az_from, 2.0 * np.pi)
         seen: FloatArray = (range_m >= near) & (range_m <= far) & (azimuth <= az_width) & (el >= low) & (el <= high)
         return seen
+
+    def seen_from(self, sensor: int, pos_enu_m: FloatArray) -> FloatArray:
+        """Range (m), azimuth and elevation (rad) of points (n, 3) from a sensor, as (n, 3)."""
+        local = turned(pos_enu_m - self.sensor_enu_m[sensor], self.sensor_rot[sensor])
+        flat = np.hypot(local[:, 0], local[:, 1])
+        angles = np.arctan2(local[:, 0], local[:, 1]), np.arctan2(local[:, 2], flat)
+        return np.column_stack([np.hypot(flat, local[:, 2]), *angles])
 
     def plot_sigma(self, sensor: int, snr_db: FloatArray) -> FloatArray:
         """Sigmas (m, 4) of a sensor's plots: as stated, larger for a plot whose SNR (NaN: not told) is below reference.
@@ -123,6 +130,7 @@ def layout_of(site: Site) -> Layout:
         reference_snr_db=np.array([s.reference.snr_db for s in site.sensors], np.float64),
         update_ns=np.array([round(s.update_s * 1e9) for s in site.sensors], np.int64),
         coverage=_rows([_coverage(s) for s in site.sensors], 6),
+        resolution=_rows([_resolution(s) for s in site.sensors], 3),
         p_detect=np.array([DEFAULT_P_DETECT if s.detection is None else s.detection for s in site.sensors]),
         false_plots=np.array([_false_plots(s) for s in site.sensors]),
         zone_index={z.id: i for i, z in enumerate(site.zones)},
@@ -162,6 +170,11 @@ def _coverage(sensor: Sensor) -> FloatArray:
     width = (c.azimuth_to_deg - c.azimuth_from_deg) % 360.0 or 360.0
     low, high = np.radians([c.min_elevation_deg, c.max_elevation_deg])
     return np.array([c.min_range_m, c.max_range_m, np.radians(c.azimuth_from_deg), np.radians(width), low, high])
+
+
+def _resolution(sensor: Sensor) -> FloatArray:
+    cell = sensor.resolution
+    return np.array([cell.range_m, np.radians(cell.azimuth_deg), np.radians(cell.elevation_deg)])
 
 
 def _false_plots(sensor: Sensor) -> float:

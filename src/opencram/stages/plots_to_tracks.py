@@ -27,6 +27,7 @@ from opencram.tracking import lifecycle
 from opencram.tracking.association import assign
 from opencram.tracking.filters import CRUISE, MODEL_PRIOR, MODELS, STATES, advance_track, score_scan, start_track
 from opencram.tracking.lifecycle import Bank
+from opencram.tracking.resolution import unresolved, without
 
 GENERIC_SHAPE = "shell-155"
 """Whose drag curve the filter flies before the class is known; the ballistic coefficient takes up the difference."""
@@ -77,12 +78,17 @@ def plots_to_tracks(state: TracksState, scan: Plots, site: Site) -> Tracks:
     z = np.column_stack([scan.range_m, scan.az_rad, scan.el_rad, scan.range_rate_mps])
     sigma = layout.plot_sigma(sensor, scan.snr_db)
     gain = _score(bank, scan, z, sigma, sensor, layout)
-    chosen = _choose(bank, gain)
+    shared = unresolved(bank, z, int(scan.time_ns[0]), sensor, layout)
+    chosen = _choose(bank, without(gain, shared))
     rows = np.flatnonzero(chosen >= 0)
     for row in rows:
         _use(bank, int(row), z[chosen[row]], sigma[chosen[row]], int(scan.time_ns[chosen[row]]), sensor, layout)
     lifecycle.hit(bank, rows, gain[rows, chosen[rows]])
-    free = np.setdiff1d(np.arange(len(scan)), chosen[rows])
+    wide = np.append(layout.resolution[sensor], np.nan)
+    for track, plot in shared.items():
+        _use(bank, track, z[plot], np.fmax(wide, sigma[plot]), int(scan.time_ns[plot]), sensor, layout)
+        chosen[track] = plot
+    free = np.setdiff1d(np.arange(len(scan)), chosen)
     single = ~lifecycle.doubles(bank, rows)
     bank.keep(single)
     chosen = chosen[single]
@@ -148,9 +154,7 @@ def _choose(bank: Bank, gain: FloatArray) -> IntArray:
     return chosen
 
 
-def _use(
-    bank: Bank, row: int, z: FloatArray, sigma: FloatArray, plot_ns: int, sensor: int, layout: Layout
-) -> None:
+def _use(bank: Bank, row: int, z: FloatArray, sigma: FloatArray, plot_ns: int, sensor: int, layout: Layout) -> None:
     dt_s = (plot_ns - int(bank.time_ns[row])) * 1e-9
     advance_track(
         bank.mean[row], bank.cov[row], bank.mode[row], dt_s, z,

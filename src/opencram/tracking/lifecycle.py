@@ -120,9 +120,7 @@ def _agree(bank: Bank, a: int, b: int) -> bool:
     spread = cov[a, :3, :3] + cov[b, :3, :3] + dt_s**2 * cov[b, 3:6, 3:6]
     turn = mean[a, 3:6] - mean[b, 3:6]
     faster = cov[a, 3:6, 3:6] + cov[b, 3:6, 3:6]
-    return bool(
-        apart @ np.linalg.solve(spread, apart) < SAME_CHI2 and turn @ np.linalg.solve(faster, turn) < SAME_CHI2
-    )
+    return bool(apart @ np.linalg.solve(spread, apart) < SAME_CHI2 and turn @ np.linalg.solve(faster, turn) < SAME_CHI2)
 
 
 def break_up(bank: Bank, rows: BoolArray) -> None:
