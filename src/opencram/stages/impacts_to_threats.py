@@ -47,6 +47,8 @@ FORGET_NS = 600_000_000_000
 
 DRONE_SPEED_MPS = (10.0, 90.0)
 DRONE_CEILING_M = 3_000.0
+LEVEL_SHARE = 0.35
+"""An unknown object that sinks faster than this share of its ground speed falls rather than flies."""
 DRONE_AGE_S = 3.0
 """An unknown object must have been followed this long before its course means anything."""
 VELOCITY_SETTLES_S = 3.0
@@ -328,7 +330,8 @@ def _drone_rows(tracks: Tracks) -> list[int]:
     old = (tracks.time_ns - tracks.born_ns) * 1e-9 >= DRONE_AGE_S
     drone = np.isin(tracks.cls, [class_index("drone"), class_index("quadcopter")])
     slow = (speed >= DRONE_SPEED_MPS[0]) & (speed <= DRONE_SPEED_MPS[1]) & (speed >= 3.0 * sigma)
-    unknown = (tracks.cls == UNKNOWN) & slow & old & (tracks.mean[:, 2] < DRONE_CEILING_M)
+    level = np.abs(tracks.mean[:, 5]) <= LEVEL_SHARE * speed
+    unknown = (tracks.cls == UNKNOWN) & slow & old & level & (tracks.mean[:, 2] < DRONE_CEILING_M)
     seen = (tracks.status == CONFIRMED) & (tracks.model == OTHER) & (tracks.plot >= 0)
     return [int(row) for row in np.flatnonzero(seen & (drone | unknown))]
 

@@ -26,6 +26,8 @@ LAUNCH_SIGMA_M = 60.0
 PATIENCE_PLOTS, PATIENCE_NS = 20, 2_000_000_000
 """What does not fly ballistically is named only after this many plots and this long."""
 DRONE_SPEED_MPS, DRONE_HEIGHT_M = (25.0, 80.0), 3_000.0
+LEVEL_CLIMB_SHARE = 0.35
+"""What sinks faster than this share of its speed falls, unless it flew level before: debris reaches a drone's speed."""
 AIR_DENSITY_KGPM3 = 1.1
 
 
@@ -46,6 +48,8 @@ class ImpactsState:
     """What prediction keeps between scans: where each track came from, as well as it was ever known."""
 
     launches: dict[int, Launch] = field(default_factory=dict)
+    flyers: dict[int, int] = field(default_factory=dict)
+    """Tracks that were seen to fly under power, and the class that each was given."""
 
 
 @lru_cache(maxsize=1)
@@ -76,7 +80,7 @@ def tracks_to_impacts(state: ImpactsState, tracks: Tracks, site: Site) -> tuple[
                 impacts.append(_with_launch(state, _mixture(tracks, int(row), found)))
                 cls[row] = impacts[-1].cls[0]
         else:
-            cls[row] = _name_other(tracks, int(row))
+            cls[row] = _name_other(state, tracks, int(row))
     return replace(tracks, cls=cls), Hypotheses.concat(hypotheses), Impacts.concat(impacts)
 
 
@@ -212,14 +216,21 @@ def _with_launch(state: ImpactsState, impact: Impacts) -> Impacts:
     return replace(impact, launch_enu_m=old.mean[None], launch_cov_m2=old.cov[None])
 
 
-def _name_other(tracks: Tracks, row: int) -> int:
-    """Class index of what keeps flying under power: by speed and height, once it has been seen long enough."""
+def _name_other(state: ImpactsState, tracks: Tracks, row: int) -> int:
+    """Class index of what does not fall: by speed and height, once it has been seen to fly level for long enough."""
     if tracks.debris[row]:
         return _fragment()[1]
+    track, up = int(tracks.track[row]), float(tracks.mean[row, 2])
+    velocity = tracks.mean[row, 3:6]
+    speed = float(np.linalg.norm(velocity))
     patient = tracks.n_plots[row] >= PATIENCE_PLOTS and tracks.time_ns[row] - tracks.born_ns[row] >= PATIENCE_NS
-    if not patient:
-        return UNKNOWN
-    speed, up = float(np.linalg.norm(tracks.mean[row, 3:6])), float(tracks.mean[row, 2])
-    if DRONE_SPEED_MPS[0] <= speed <= DRONE_SPEED_MPS[1] and up <= DRONE_HEIGHT_M:
-        return class_index("drone")
-    return class_index("aircraft") if speed > DRONE_SPEED_MPS[1] else UNKNOWN
+    if not patient or speed < DRONE_SPEED_MPS[0]:
+        return state.flyers.get(track, UNKNOWN)
+    if abs(float(velocity[2])) <= LEVEL_CLIMB_SHARE * speed:
+        slow = speed <= DRONE_SPEED_MPS[1]
+        if slow and up > DRONE_HEIGHT_M:
+            return state.flyers.get(track, UNKNOWN)
+        state.flyers[track] = class_index("drone" if slow else "aircraft")
+        if len(state.flyers) > MAX_LAUNCHES:
+            del state.flyers[min(state.flyers)]
+    return state.flyers.get(track, UNKNOWN)
