@@ -8,7 +8,7 @@ import pytest
 from opencram.physics.layout import layout_of
 from opencram.physics.threats import catalogue, class_index
 from opencram.site import Site
-from opencram.stages.plots_to_tracks import TracksState, let_go, note_breakups, plots_to_tracks
+from opencram.stages.plots_to_tracks import TracksState, let_go, limits_hit, note_breakups, plots_to_tracks
 from opencram.stages.tracks_to_impacts import ImpactsState, tracks_to_impacts
 from opencram.tables import BALLISTIC, CONFIRMED, Effect, Hypotheses, Impacts, Plots, Tracks
 from skies import Shot, level, plots_of, scans, shot
@@ -210,7 +210,8 @@ def test_a_full_bank_begins_no_track_and_counts_what_it_refused(site: Site) -> N
     state = TracksState(max_tracks=3)
     plots_to_tracks(state, plots_of([(5_000.0, a, 0.3) for a in (0.1, 0.5, 1.0, 2.0, 3.0)], 0.0, 0), site)
     assert len(state.bank) == 3
-    assert state.refused_births == 2
+    assert [(h.component, h.state) for h in limits_hit(state, START_NS)] == [("tracks", "full")]
+    assert limits_hit(state, START_NS) == []
 
 
 def test_a_confirmed_track_was_confirmed_for_good(flights: list[tuple[Shot, list[Seen]]]) -> None:

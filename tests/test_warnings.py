@@ -380,11 +380,18 @@ def test_update_when_the_time_left_moves(moved_s: float, told: list[str]) -> Non
 
 
 def test_what_is_long_off_may_move_more() -> None:
-    """A drone is expected in 50 s: eight seconds more are news (15 % and more), seven are not."""
+    """A drone was expected 40 s from now: eight seconds more are news (15 % and more), five are not."""
     run = Run()
     run.tick(0.0, threats([(1, 0.3, 50.0)], cls=DRONE))
-    assert run.until(1.0, 3.0, threats([(1, 0.3, 57.0)], cls=DRONE), step=1.0) == []
-    assert run.until(3.0, 5.0, threats([(1, 0.3, 59.0)], cls=DRONE), step=1.0) == ["update"]
+    assert run.until(10.0, 12.0, threats([(1, 0.3, 55.0)], cls=DRONE), step=1.0) == []
+    assert run.until(12.0, 14.0, threats([(1, 0.3, 58.0)], cls=DRONE), step=1.0) == ["update"]
+
+
+def test_of_a_drone_people_are_told_every_ten_seconds_at_most() -> None:
+    run = Run()
+    run.tick(0.0, threats([(1, 0.3, 50.0)], cls=DRONE))
+    assert run.until(1.0, 9.5, threats([(1, 0.3, 80.0)], cls=DRONE), step=0.5) == []
+    assert run.until(9.5, 19.0, threats([(1, 0.3, 80.0)], cls=DRONE), step=0.5) == ["update"]
 
 
 def test_update_when_an_object_joins_and_at_most_once_a_second() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from opencram.site import Site
 from opencram.stages.bytes_to_plots import bytes_to_plots
 from opencram.stages.impacts_to_threats import impacts_to_threats
-from opencram.stages.plots_to_tracks import let_go, note_breakups, plots_to_tracks
+from opencram.stages.plots_to_tracks import let_go, limits_hit, note_breakups, plots_to_tracks
 from opencram.stages.threats_to_engagements import pending, threats_to_engagements
 from opencram.stages.threats_to_warnings import sift_observations, threats_to_warnings
 from opencram.stages.tracks_to_impacts import tracks_to_impacts
@@ -44,7 +44,7 @@ def step(state: State, inbox: list[Input], now_ns: int, site: Site) -> Outbox:
         warnings=tuple(warnings),
         engagements=tuple(engagements),
         rejects=(*rejects, *refused),
-        health=tuple(health),
+        health=(*health, *limits_hit(state.tracks, now_ns)),
     )
 
 

@@ -19,6 +19,7 @@ from opencram.tables import (
     BoolArray,
     Effect,
     FloatArray,
+    Health,
     IntArray,
     Plots,
     Tracks,
@@ -33,8 +34,9 @@ GENERIC_SHAPE = "shell-155"
 """Whose drag curve the filter flies before the class is known; the ballistic coefficient takes up the difference."""
 POWERED_SPEED_MPS, SPEED_BLUR_MPS, MOST_LOG_ODDS = 100.0, 15.0, 4.0
 """Prior odds of ballistic flight by speed: what is slower flies under power as a rule, what is faster seldom does."""
-LEVEL_SHARE = 0.15
-"""What moves up or down by less than this share of its speed may be an aircraft, however fast it is."""
+LEVEL_SHARE, LEVEL_LOG_ODDS = 0.15, -5.0
+"""What moves up or down by less than this share of its speed, in all that is known of it, is more likely an
+aircraft, until its fall has been seen."""
 CALL_BALLISTIC, CALL_OTHER = 0.9, 0.5
 """A track is called ballistic above the first probability and other again below the second."""
 KNOWN_VELOCITY_SHARE = 0.1
@@ -60,6 +62,7 @@ class TracksState:
     next_track: int = 1
     breakups: list[Breakup] = field(default_factory=list)
     refused_births: int = 0
+    told_refused: int = 0
     max_tracks: int = lifecycle.MAX_TRACKS
 
 
@@ -114,6 +117,15 @@ def let_go(state: TracksState, now_ns: int, site: Site) -> None:
         look_s[better] = update_s
         ln_miss[better] = math.log(max(1.0 - layout.p_detect[s], 1e-3))
     bank.keep(~lifecycle.given_up(bank, now_ns, look_s, ln_miss))
+
+
+def limits_hit(state: TracksState, now_ns: int) -> list[Health]:
+    """How many plots of this tick began no track because the table was full; nothing when none did."""
+    refused, state.told_refused = state.refused_births - state.told_refused, state.refused_births
+    if not refused:
+        return []
+    detail = f"{refused} plots began no track, for there are {len(state.bank)} already"
+    return [Health(time_ns=now_ns, component="tracks", state="full", detail=detail)]
 
 
 def note_breakups(state: TracksState, effects: list[Effect], now_ns: int) -> None:
@@ -177,8 +189,9 @@ def p_ballistic(bank: Bank, rows: IntArray) -> FloatArray:
     """Probability of ballistic flight (n,): how the plots fit each model, and how fast the object is."""
     v = bank.mean[rows, OTHER, 3:6]
     speed = np.sqrt(v[:, 0] ** 2 + v[:, 1] ** 2 + v[:, 2] ** 2)
-    most = np.where(np.abs(v[:, 2]) < LEVEL_SHARE * speed, 0.0, MOST_LOG_ODDS)
-    prior = np.clip((speed - POWERED_SPEED_MPS) / SPEED_BLUR_MPS, -MOST_LOG_ODDS, most)
+    blur = 3.0 * np.sqrt(np.maximum(bank.cov[rows, OTHER, 5, 5], 0.0))
+    most = np.where(np.abs(v[:, 2]) < LEVEL_SHARE * speed + blur, LEVEL_LOG_ODDS, MOST_LOG_ODDS)
+    prior = np.clip((speed - POWERED_SPEED_MPS) / SPEED_BLUR_MPS, LEVEL_LOG_ODDS, most)
     mode = bank.mode[rows]
     fit = np.log(mode[:, BALLISTIC] / (mode[:, OTHER] + mode[:, CRUISE]))
     p: FloatArray = 1.0 / (1.0 + np.exp(-(fit + np.where(bank.debris[rows], 0.0, prior))))

@@ -31,6 +31,8 @@ LEAVE_SHARE = 0.5
 UPDATE_S, UPDATE_SHARE = 3.0, 0.15
 """A change of the time left is news from this much on, and from this share of what is left."""
 UPDATE_EVERY_NS = 1_000_000_000
+DRONE_UPDATE_EVERY_NS = 10_000_000_000
+"""A drone changes its course for minutes: told of each turn, people would cease to listen."""
 BANDS = (0.1, 0.5, 0.9)
 """Chances of a hit that people tell apart: possible, serious, likely, almost certain."""
 REPORT_AGE_S = 60.0
@@ -320,8 +322,9 @@ def _end(told: ZoneState, picture: Picture, zone: Zone, rules: Rules, now_ns: in
 
 
 def _news(told: ZoneState, picture: Picture, now_ns: int) -> str:
-    """What people under an alert must know anew, at most once a second; empty if nothing."""
-    if now_ns - told.told_ns < UPDATE_EVERY_NS or not picture.tracks:
+    """What people under an alert must know anew, at most once a second (of drones seldomer); empty if nothing."""
+    every_ns = DRONE_UPDATE_EVERY_NS if picture.kind == "drone" else UPDATE_EVERY_NS
+    if now_ns - told.told_ns < every_ns or not picture.tracks:
         return ""
     news = []
     joined = [track for track in picture.tracks if track not in told.told_tracks]
