@@ -27,7 +27,7 @@ demo: $(VENV)/.installed ## simulate one raid on Baghdad and write its report
 	@$(BIN)/opencram run $(DEMO) --out runs/demo
 
 lint: $(VENV)/.installed-dev ## style (ruff) and types (mypy --strict)
-	$(BIN)/ruff check src tests
+	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/mypy
 
 test: lint ## lint, then all tests, on two processes; PYTEST_ARGS= is passed on
