@@ -187,10 +187,13 @@ def _call_models(bank: Bank, rows: IntArray) -> None:
 
 def p_ballistic(bank: Bank, rows: IntArray) -> FloatArray:
     """Probability of ballistic flight (n,): how the plots fit each model, and how fast the object is."""
-    v = bank.mean[rows, OTHER, 3:6]
+    v = bank.mean[rows, CRUISE, 3:6]
     speed = np.sqrt(v[:, 0] ** 2 + v[:, 1] ** 2 + v[:, 2] ** 2)
-    blur = 3.0 * np.sqrt(np.maximum(bank.cov[rows, OTHER, 5, 5], 0.0))
-    most = np.where(np.abs(v[:, 2]) < LEVEL_SHARE * speed + blur, LEVEL_LOG_ODDS, MOST_LOG_ODDS)
+    blur = 3.0 * np.sqrt(np.maximum(bank.cov[rows, CRUISE, 5, 5], 0.0))
+    level = np.abs(v[:, 2]) < LEVEL_SHARE * speed + blur
+    # at the top of its path a falling object is level too: what has been called ballistic is not doubted for that
+    doubt = np.where(bank.model[rows] == BALLISTIC, 0.0, LEVEL_LOG_ODDS)
+    most = np.where(level, doubt, MOST_LOG_ODDS)
     prior = np.clip((speed - POWERED_SPEED_MPS) / SPEED_BLUR_MPS, LEVEL_LOG_ODDS, most)
     mode = bank.mode[rows]
     fit = np.log(mode[:, BALLISTIC] / (mode[:, OTHER] + mode[:, CRUISE]))

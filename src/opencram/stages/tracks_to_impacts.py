@@ -149,13 +149,18 @@ def _table(
         weight=share,
         mean=means[picked],
         cov=covs[picked],
-        impact_time_ns=tracks.time_ns[row] + np.round(seconds * 1e9).astype(np.int64),
+        impact_time_ns=_whole_us(tracks.time_ns[row] + np.round(seconds * 1e9).astype(np.int64)),
         impact_time_sigma_s=np.sqrt(ground[:, 2, 2]),
         impact_enu_m=np.array([a[:2, 0] for _, a, _ in landed]),
         impact_cov_m2=ground[:, :2, :2] + drift[:, None, None] ** 2 * np.eye(2),
         launch_enu_m=np.array([b[:2, 0] for _, _, b in landed]),
         launch_cov_m2=origin[:, :2, :2] + LAUNCH_SIGMA_M**2 * np.eye(2),
     )
+
+
+def _whole_us(time_ns: IntArray) -> IntArray:
+    """Predicted times in whole microseconds: tools that know no shorter time read them as they are."""
+    return time_ns // 1000 * 1000
 
 
 def _carried(jacobian: FloatArray, cov: FloatArray) -> FloatArray:
@@ -186,7 +191,7 @@ def _mixture(tracks: Tracks, row: int, h: Hypotheses) -> Impacts:
         track=h.track[:1],
         n_plots=tracks.n_plots[row : row + 1],
         cls=np.array([h.cls[best] if w[best] >= NAMED_AT else UNKNOWN], np.int64),
-        impact_time_ns=h.impact_time_ns[best : best + 1] + round(mean_s * 1e9),
+        impact_time_ns=_whole_us(h.impact_time_ns[best : best + 1] + round(mean_s * 1e9)),
         impact_time_sigma_s=np.sqrt([float(w @ (h.impact_time_sigma_s**2 + (late_s - mean_s) ** 2))]),
         impact_enu_m=impact[None],
         impact_cov_m2=impact_cov[None],

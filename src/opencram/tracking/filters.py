@@ -34,10 +34,15 @@ BALLISTIC_ACCEL_PSD = 0.05
 """White acceleration of the ballistic model, (m/s2)2/Hz: gusts, tumbling, and what a point mass leaves out."""
 LN_BETA_PSD = 2.5e-3
 """Random walk of ln(beta), 1/s: 0.05 in a second, for a drag curve that is not quite the object's own."""
-TURN_RATE, FALL_RATE = 0.05, 1.0 / 600.0
-"""Changes a second between cruise and other (a turn now and then), and from each of them to ballistic or back."""
+TURN_RATE = 0.05
+"""Changes a second between cruise and other: a turn now and then."""
+BURNOUT_RATE = 1.0 / 60.0
+"""From other to ballistic: what a rocket does once, when its motor stops."""
+SPOILT_RATE, NEVER_RATE = 1e-4, 1e-5
+"""From ballistic to other, for a filter spoilt by a wrong plot; between ballistic and cruise, which nothing does. They
+bound how sure a track can become of what it is: they must be small against what its first seconds show by chance."""
 MODEL_PRIOR = np.array([0.25, 0.5, 0.25])
-LEAST_MODE = 1e-6
+LEAST_MODE, MOST_CHANGE = 1e-6, 0.3
 LEAST_LN_BETA, MOST_LN_BETA = math.log(50.0), math.log(1e6)
 """From a torn sheet to no drag at all; beyond, a spoilt filter would fly things that cannot be."""
 GATE_CHI2 = 25.0
@@ -77,12 +82,25 @@ def _sandwich(f: FloatArray, p: FloatArray, work: FloatArray) -> None:
 
 
 @device
+def _rate(i: int, j: int) -> float:
+    """How often a second model i gives way to model j."""
+    if i == BALLISTIC:
+        return SPOILT_RATE if j == OTHER else NEVER_RATE
+    if j == BALLISTIC:
+        return BURNOUT_RATE if i == OTHER else NEVER_RATE
+    return TURN_RATE
+
+
+@device
 def _change(i: int, j: int, dt: float) -> float:
-    """Probability that model i has given way to model j after dt seconds."""
-    fall, turn = min(FALL_RATE * dt, 0.3), min(TURN_RATE * dt, 0.3)
-    if i == j:
-        return 1.0 - (2.0 * fall if i == BALLISTIC else fall + turn)
-    return fall if i == BALLISTIC or j == BALLISTIC else turn
+    """Probability that model i has given way to model j after dt seconds; of its own staying where i is j."""
+    if i != j:
+        return min(_rate(i, j) * dt, MOST_CHANGE)
+    stays = 1.0
+    for k in range(MODELS):
+        if k != i:
+            stays -= min(_rate(i, k) * dt, MOST_CHANGE)
+    return stays
 
 
 @device
