@@ -6,7 +6,7 @@ PYTEST_ARGS ?=
 DEMO = baghdad-2020-11-17
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint clean
+.PHONY: help install demo test lint incidents clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -33,6 +33,12 @@ lint: $(VENV)/.installed-dev ## style (ruff) and types (mypy --strict)
 test: lint ## lint, then all tests, on two processes; PYTEST_ARGS= is passed on
 	$(BIN)/opencram warmup
 	$(BIN)/pytest -n 2 $(PYTEST_ARGS)
+
+incidents: $(VENV)/.installed ## the six incidents, 200 seeds each, into docs/incidents (half an hour)
+	@$(BIN)/opencram study examples/studies/incidents.yaml --out runs/incidents
+	@mkdir -p docs/incidents
+	@cp runs/incidents/study.md docs/incidents/README.md
+	@cp runs/incidents/study.svg docs/incidents/study.svg
 
 clean: ## remove the environment, the caches and the demonstration run
 	rm -rf $(VENV) runs/demo .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

@@ -128,6 +128,21 @@ def test_a_named_class_is_mostly_of_the_right_family(flights: list[tuple[Shot, l
     assert right >= 0.8 * named
 
 
+def test_a_slow_radar_predicts_as_honestly(site: Site) -> None:
+    """At one look a second, in clutter: one track each, an impact by the sixth second, its ellipse true in 21 of 24."""
+    slow = site.model_copy(update={"sensors": (site.sensors[0].model_copy(update={"update_s": 1.0}),)})
+    inside = 0
+    for seed, one in enumerate(random_shots(slow, 24)):
+        seen = follow(slow, scans([one], seed, 20.0, update_s=1.0, false_plots=2.0))
+        rows = newest_impact(seen, 2.0)
+        assert rows is not None
+        assert len(confirmed(seen)) == 1
+        assert rows.time_ns[0] - min(t.born_ns[t.status == CONFIRMED].min(initial=2**62) for t, _, _ in seen) < 9e9
+        off = rows.impact_enu_m[0] - one.ground[:2]
+        inside += off @ np.linalg.solve(rows.impact_cov_m2[0], off) < 5.991
+    assert inside >= 21
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_a_ripple_of_seven_in_clutter_is_seven(site: Site, seed: int) -> None:
     rng, layout = np.random.default_rng(seed + 100), layout_of(site)
