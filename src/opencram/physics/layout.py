@@ -5,11 +5,11 @@ from functools import lru_cache
 
 import numpy as np
 from shapely import MultiPolygon, Point, Polygon, transform
-from shapely.geometry.polygon import orient
 
 from opencram.physics.air import air_table
 from opencram.physics.flight import environment
 from opencram.physics.frames import Origin, enu_to_geodetic, geodetic_to_enu, sensor_rotation
+from opencram.physics.polygon import rings
 from opencram.site import Position, Sensor, Site, Zone
 from opencram.tables import FloatArray, IntArray
 
@@ -57,7 +57,7 @@ class Layout:
         """
         key = (zone, hazard_m)
         if key not in self._rings:
-            self._rings[key] = _rings_of(self.zone_shapes[zone].buffer(hazard_m, BUFFER_QUADRANT_SEGMENTS))
+            self._rings[key] = rings(self.zone_shapes[zone].buffer(hazard_m, BUFFER_QUADRANT_SEGMENTS))
         return self._rings[key]
 
     def zone_at(self, east_m: float, north_m: float) -> int:
@@ -193,13 +193,3 @@ def _zone_shape(zone: Zone, origin: Origin) -> MultiPolygon:
     degrees = MultiPolygon([Polygon(rings[0], rings[1:]) for rings in zone.rings])
     metres: MultiPolygon = transform(degrees, flat)
     return metres
-
-
-def _rings_of(shape: Polygon | MultiPolygon) -> tuple[FloatArray, IntArray]:
-    parts = shape.geoms if isinstance(shape, MultiPolygon) else [shape]
-    rings = []
-    for part in parts:
-        turned = orient(part, 1.0)
-        rings += [np.array(r.coords)[:-1, :2] for r in (turned.exterior, *turned.interiors)]
-    starts = np.cumsum([0, *(len(r) for r in rings)])
-    return np.ascontiguousarray(np.concatenate(rings)), starts.astype(np.int64)
