@@ -13,8 +13,8 @@ from opencram.physics.polygon import rings
 from opencram.site import Position, Sensor, Site, Zone
 from opencram.tables import FloatArray, IntArray
 
-DEFAULT_P_DETECT = 0.9
-DEFAULT_FALSE_PLOTS = 5.0
+DEFAULT_FALSE_PLOTS, DEFAULT_P_DETECT = 5.0, 0.9
+"""What a sensor is taken for whose site does not say, before it has been seen at work."""
 FEWEST_FALSE_PLOTS = 0.1
 RANGE_RATE_SPAN_MPS = 1_600.0
 """False plots' range rates are taken as uniform over this span, from 800 m/s closing to 800 m/s receding."""
@@ -43,6 +43,7 @@ class Layout:
     resolution: FloatArray
     """(s, 3): two objects nearer than this in range (m), azimuth and elevation (rad) give one plot."""
     p_detect: FloatArray
+    """(s,), and `false_plots` (s,) per scan: NaN where the site does not say."""
     false_plots: FloatArray
     zone_index: dict[str, int]
     zone_shapes: tuple[MultiPolygon, ...]
@@ -98,14 +99,6 @@ class Layout:
         sigma: FloatArray = worse[:, None] * self.sensor_sigma[sensor]
         return sigma
 
-    def ln_false_density(self, sensor: int) -> float:
-        """Logarithm of the density of a sensor's false plots, per m and rad (and rad of elevation, where measured)."""
-        near, far, _, az_width, low, high = self.coverage[sensor]
-        volume = (far - near) * az_width
-        if not np.isnan(self.sensor_sigma[sensor, 2]):
-            volume *= high - low
-        return float(np.log(self.false_plots[sensor] / volume))
-
 
 def turned(vectors: FloatArray, rot: FloatArray) -> FloatArray:
     """`rot` (3, 3) times each of the vectors (n, 3); written out, so that a row's bits do not depend on the others."""
@@ -131,7 +124,7 @@ def layout_of(site: Site) -> Layout:
         update_ns=np.array([round(s.update_s * 1e9) for s in site.sensors], np.int64),
         coverage=_rows([_coverage(s) for s in site.sensors], 6),
         resolution=_rows([_resolution(s) for s in site.sensors], 3),
-        p_detect=np.array([DEFAULT_P_DETECT if s.detection is None else s.detection for s in site.sensors]),
+        p_detect=np.array([np.nan if s.detection is None else s.detection for s in site.sensors]),
         false_plots=np.array([_false_plots(s) for s in site.sensors]),
         zone_index={z.id: i for i, z in enumerate(site.zones)},
         zone_shapes=tuple(_zone_shape(z, origin) for z in site.zones),
@@ -180,7 +173,7 @@ def _resolution(sensor: Sensor) -> FloatArray:
 def _false_plots(sensor: Sensor) -> float:
     """False plots a scan; never none at all, or any plot would prove an object."""
     stated = sensor.false_plots_per_scan
-    return DEFAULT_FALSE_PLOTS if stated is None else max(stated, FEWEST_FALSE_PLOTS)
+    return np.nan if stated is None else max(stated, FEWEST_FALSE_PLOTS)
 
 
 def _zone_shape(zone: Zone, origin: Origin) -> MultiPolygon:

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from opencram.physics.frames import spherical_to_enu
-from opencram.physics.layout import RANGE_RATE_SPAN_MPS, Layout, layout_of, turned
+from opencram.physics.layout import FEWEST_FALSE_PLOTS, RANGE_RATE_SPAN_MPS, Layout, layout_of, turned
 from opencram.physics.threats import catalogue
 from opencram.site import Site
 from opencram.tables import (
@@ -26,6 +26,7 @@ from opencram.tables import (
 )
 from opencram.tracking import lifecycle
 from opencram.tracking.association import assign
+from opencram.tracking.clutter import Learnt, learn_detection, learn_false, volume_of
 from opencram.tracking.filters import CRUISE, MODEL_PRIOR, MODELS, STATES, advance_track, score_scan, start_track
 from opencram.tracking.lifecycle import Bank
 from opencram.tracking.resolution import unresolved, without
@@ -64,6 +65,8 @@ class TracksState:
     refused_births: int = 0
     told_refused: int = 0
     max_tracks: int = lifecycle.MAX_TRACKS
+    learnt: dict[int, Learnt] = field(default_factory=dict)
+    """By sensor, what its site does not say about it."""
 
 
 @lru_cache(maxsize=1)
@@ -80,10 +83,11 @@ def plots_to_tracks(state: TracksState, scan: Plots, site: Site) -> Tracks:
     sensor = int(scan.sensor[0])
     z = np.column_stack([scan.range_m, scan.az_rad, scan.el_rad, scan.range_rate_mps])
     sigma = layout.plot_sigma(sensor, scan.snr_db)
-    gain = _score(bank, scan, z, sigma, sensor, layout)
+    gain = _score(state, scan, z, sigma, sensor, layout)
     shared = unresolved(bank, z, int(scan.time_ns[0]), sensor, layout)
     chosen = _choose(bank, without(gain, shared))
     rows = np.flatnonzero(chosen >= 0)
+    _learn(state, scan, z, chosen, sensor, layout)
     for row in rows:
         _use(bank, int(row), z[chosen[row]], sigma[chosen[row]], int(scan.time_ns[chosen[row]]), sensor, layout)
     lifecycle.hit(bank, rows, gain[rows, chosen[rows]])
@@ -115,7 +119,7 @@ def let_go(state: TracksState, now_ns: int, site: Site) -> None:
         update_s = layout.update_ns[s] * 1e-9
         better = layout.covered(s, ahead) & (update_s < look_s)
         look_s[better] = update_s
-        ln_miss[better] = math.log(max(1.0 - layout.p_detect[s], 1e-3))
+        ln_miss[better] = math.log(max(1.0 - _p_detect(state, s, layout), 1e-3))
     bank.keep(~lifecycle.given_up(bank, now_ns, look_s, ln_miss))
 
 
@@ -137,18 +141,48 @@ def note_breakups(state: TracksState, effects: list[Effect], now_ns: int) -> Non
             lifecycle.break_up(state.bank, state.bank.track == effect.track)
 
 
-def _score(bank: Bank, scan: Plots, z: FloatArray, sigma: FloatArray, sensor: int, layout: Layout) -> FloatArray:
+def _score(
+    state: TracksState, scan: Plots, z: FloatArray, sigma: FloatArray, sensor: int, layout: Layout
+) -> FloatArray:
     """Log of the likelihood ratio 'this track's' to 'false' of each pair (n, m), minus infinity outside the gate."""
+    bank = state.bank
     score = score_scan(
         bank.mean, bank.cov, bank.mode, bank.time_ns, np.ascontiguousarray(scan.time_ns), z,
         sigma, layout.sensor_enu_m[sensor], layout.sensor_rot[sensor],
         layout.env, layout.air, generic_drag(),
     )  # fmt: skip
-    ln_false = layout.ln_false_density(sensor)
+    ln_false = _ln_false_density(state, sensor, layout)
     rated = ~np.isnan(z[:, 3]) & ~np.isnan(layout.sensor_sigma[sensor, 3])
     ln_density = ln_false - np.where(rated, math.log(RANGE_RATE_SPAN_MPS), 0.0)
-    gain: FloatArray = score + math.log(layout.p_detect[sensor]) - ln_density
+    gain: FloatArray = score + math.log(_p_detect(state, sensor, layout)) - ln_density
     return gain
+
+
+def _ln_false_density(state: TracksState, sensor: int, layout: Layout) -> float:
+    """Logarithm of the density of a sensor's false plots, per m and rad (and rad of elevation, where measured)."""
+    with_elevation = not np.isnan(layout.sensor_sigma[sensor, 2])
+    stated = float(layout.false_plots[sensor])
+    learnt = state.learnt.get(sensor, Learnt()) if math.isnan(stated) else Learnt(stated)
+    volume = volume_of(learnt, layout.coverage[sensor], with_elevation)
+    return math.log(max(learnt.false_plots, FEWEST_FALSE_PLOTS) / volume)
+
+
+def _p_detect(state: TracksState, sensor: int, layout: Layout) -> float:
+    """Chance that a sensor's look gives a plot: as its site states, or as learnt."""
+    stated = float(layout.p_detect[sensor])
+    return state.learnt.get(sensor, Learnt()).p_detect if math.isnan(stated) else stated
+
+
+def _learn(state: TracksState, scan: Plots, z: FloatArray, chosen: IntArray, sensor: int, layout: Layout) -> None:
+    """Learn from a scan what the site leaves open: which plots no confirmed track used, how long tracks were missed."""
+    if not (math.isnan(layout.false_plots[sensor]) or math.isnan(layout.p_detect[sensor])):
+        return
+    bank, learnt = state.bank, state.learnt.setdefault(sensor, Learnt())
+    used = chosen[(bank.status == CONFIRMED) & (chosen >= 0)]
+    learn_false(learnt, np.delete(z[:, :3], used, axis=0))
+    rows = np.flatnonzero((bank.status == CONFIRMED) & (chosen >= 0))
+    since_ns = scan.time_ns[chosen[rows]] - bank.time_ns[rows]
+    learn_detection(learnt, np.maximum(np.rint(since_ns / layout.update_ns[sensor]), 1.0))
 
 
 def _choose(bank: Bank, gain: FloatArray) -> IntArray:
