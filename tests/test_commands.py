@@ -186,7 +186,7 @@ def test_a_report_is_written_again_with_entered_facts(home: Path, folder: Path) 
     assert "report.html" in printed
     assert "duty officer" in (folder / "report.html").read_text(encoding="utf-8")
     communique = (folder / "communique.en.txt").read_text(encoding="utf-8")
-    assert "Noted at the gate." in " ".join(communique.split())  # lines are broken where they are full
+    assert "Noted at the gate" in " ".join(communique.split())  # lines are broken where they are full
 
 
 def test_a_folder_without_a_run_has_no_report(home: Path) -> None:
