@@ -8,6 +8,7 @@ import pytest
 from opencram.drive.simulate import simulate_in_memory
 from opencram.drive.study import run_trials
 from opencram.drive.trial import Row
+from opencram.newsite import write_new_site
 from opencram.pipeline import step
 from opencram.site import load_site
 from opencram.state import State
@@ -89,3 +90,18 @@ def test_an_hour_of_empty_sky_gives_no_warning(tmp_path: Path) -> None:
     assert plots > 90_000
     assert warnings == 0
     assert confirmed == 0
+
+
+def test_a_scenario_moves_along_to_a_site_far_away(tmp_path: Path) -> None:
+    """A new site in another country runs any scenario at once: the rockets come down round it as round their own."""
+    write_new_site("camp", 48.8, 2.3, tmp_path / "camp")
+    scenario = load_scenario("baghdad-2020-02-16")
+    camp, own = load_site(tmp_path / "camp" / "site.yaml"), load_site(scenario.site)
+    moved, at_home = World(scenario, camp, 0), World(scenario, own, 0)
+    assert moved.moved
+    assert not at_home.moved
+    for there, here in zip(moved.objects(), at_home.objects(), strict=True):
+        # the same draws; the camp's own gravity and spin change the last metres of a fall
+        assert there.undefended_enu_m[:2] == pytest.approx(here.undefended_enu_m[:2], abs=5.0)
+    _, crank = simulate_in_memory(scenario, camp, 0)
+    assert {w.state for w in crank.said.warnings} >= {"alert", "all-clear"}

@@ -25,7 +25,15 @@ def simulate(
     origin = Origin("simulation", True, scenario.defence.value, scenario.name, seed)
     with RunFolder(out, site, State(defended=origin.defended), origin, scenario.documents()) as folder:
         run_world(world, folder.crank, progress)
-        return folder.finish(lang, known_to(world), progress)
+        return folder.finish(lang, known_to(world), progress, _notes(world))
+
+
+def _notes(world: World) -> tuple[str, ...]:
+    """What the user should know of the run."""
+    if not world.moved:
+        return ()
+    own, here = world.scenario.site, world.site.name
+    return (f"The scenario is one of the site {own}; its places were moved along to {here}, as they lie round it.",)
 
 
 def run_world(world: World, crank: Crank, progress: Progress | None = None) -> None:

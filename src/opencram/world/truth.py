@@ -17,9 +17,9 @@ from opencram.errors import InputError
 from opencram.physics.air import air_table
 from opencram.physics.flight import Motor, fly, fly_boosted, ground_impact_of, to_ground
 from opencram.physics.frames import Origin, geodetic_to_enu, spherical_to_enu
-from opencram.physics.layout import layout_of
+from opencram.physics.layout import layout_of, origin_of
 from opencram.physics.threats import Threat, catalogue
-from opencram.site import Site
+from opencram.site import Site, load_site
 from opencram.world.rng import generator
 from opencram.world.scenario import Flight, Group, Place, Salvo, Scenario, Waypoint, Weather
 
@@ -34,6 +34,8 @@ SHIFT_ROUNDS = 12
 SHIFT_MISS_M = 0.01
 STANDARD_GRAVITY_MPS2 = 9.80665
 LONGEST_PATH_S = 86_400.0
+OUT_OF_REACH_M = 100_000.0
+"""A scenario whose own site is further away than any zone may be from an origin cannot be meant to happen there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,33 +63,49 @@ class Setting:
     origin: Origin
     env: Floats
     air: Floats
+    home: Origin
+    """What the scenario's places are told from: `origin`, or that of its own site when it is played at one far away."""
 
     def ground_point(self, place: Place) -> Floats:
         """A place's position on the ground, ENU (3,)."""
-        return geodetic_to_enu(math.radians(place.lat), math.radians(place.lon), self.origin.height_m, self.origin)
+        return geodetic_to_enu(math.radians(place.lat), math.radians(place.lon), self.home.height_m, self.home)
 
     def point(self, at: Waypoint) -> Floats:
         """A waypoint's position, ENU (3,)."""
-        height_m = self.origin.height_m + at.height_m
-        return geodetic_to_enu(math.radians(at.lat), math.radians(at.lon), height_m, self.origin)
+        height_m = self.home.height_m + at.height_m
+        return geodetic_to_enu(math.radians(at.lat), math.radians(at.lon), height_m, self.home)
 
     def on_ground(self, east_m: float, north_m: float) -> Floats:
         """The point of the curved ground there, ENU (3,)."""
         return np.array([east_m, north_m, -(east_m**2 + north_m**2) / (2.0 * self.origin.radius_m)])
 
 
-def setting_of(site: Site, weather: Weather) -> Setting:
-    """A site with a scenario's wind."""
+def home_of(scenario: Scenario, site: Site) -> Origin:
+    """The origin of the scenario's own site if it is played at another one out of its reach, else the site's origin.
+
+    So a raid on Baghdad comes down round a camp anywhere as it did there; a changed copy of the own site moves nothing.
+    """
+    here = layout_of(site).origin
+    try:
+        own = origin_of(load_site(scenario.site).origin)
+    except InputError:
+        return here
+    away = geodetic_to_enu(own.lat_rad, own.lon_rad, own.height_m, here)
+    return own if float(np.linalg.norm(away)) > OUT_OF_REACH_M else here
+
+
+def setting_of(site: Site, weather: Weather, home: Origin | None = None) -> Setting:
+    """A site with a scenario's wind; `home` as in Setting."""
     layout = layout_of(site)
     towards = math.radians(weather.wind_from_deg.value) + math.pi
     speed = weather.wind_mps.value
     wind = [(0.0, speed * math.sin(towards), speed * math.cos(towards))]
-    return Setting(layout.origin, layout.env, air_table(layout.origin.height_m, wind))
+    return Setting(layout.origin, layout.env, air_table(layout.origin.height_m, wind), home or layout.origin)
 
 
 def fly_scenario(scenario: Scenario, site: Site, seed: int) -> list[Flown]:
     """All that a scenario sends up, in the order of its groups: R1, R2 ... fall, D1 ... are drones, A1 ... innocent."""
-    setting = setting_of(site, scenario.weather)
+    setting = setting_of(site, scenario.weather, home_of(scenario, site))
     numbers = {"R": 0, "D": 0, "A": 0}
     flown: list[Flown] = []
     for group in scenario.groups:

@@ -18,7 +18,7 @@ from opencram.world.effects import Defence
 from opencram.world.radar import Radar
 from opencram.world.scenario import Scenario
 from opencram.world.sky import Sky
-from opencram.world.truth import Flown, fly_scenario, setting_of
+from opencram.world.truth import Flown, fly_scenario, home_of, setting_of
 
 Floats = NDArray[np.float64]
 
@@ -80,7 +80,9 @@ class World:
         self._flown = fly_scenario(scenario, site, seed)
         self._sky = Sky()
         self._sky.add(self._flown)
-        setting = setting_of(site, scenario.weather)
+        setting = setting_of(site, scenario.weather, home_of(scenario, site))
+        self.moved = setting.home != setting.origin
+        """Whether the scenario is played at a site far from its own, its places moved along."""
         self._defence = Defence(self._sky, setting, site, seed, len(self._flown))
         self._radars = [
             Radar(i, s, self._layout, seed, self.start_ns, self.tick_ns) for i, s in enumerate(site.sensors)
@@ -164,15 +166,16 @@ class World:
     def _blasts_to_come(self) -> Iterator[tuple[int, int, Observation]]:
         """(time heard, body, observation) for every explosion that a blast sensor would hear if nothing stops it."""
         zones = [z.id for z in self.site.zones]
-        setting = setting_of(self.site, self.scenario.weather)
+        setting = setting_of(self.site, self.scenario.weather, home_of(self.scenario, self.site))
         for sensor in self.scenario.observations:
-            zone = sensor.zone.value
+            zone, stands = sensor.zone.value, setting.ground_point(sensor.at.value)
+            if zone not in zones and self.moved:
+                zone = self._zone(stands) or zones[0]
             if zone not in zones:
                 raise InputError(
                     f"{self.scenario.name}: observations: found the zone '{zone}', "
                     f"expected one of the site {self.site.name}: {', '.join(zones)}"
                 )
-            stands = setting.ground_point(sensor.at.value)
             for body, flown in enumerate(self._flown):
                 away_m = math.dist(stands[:2], flown.end_enu_m[:2])
                 if flown.lands and away_m <= sensor.within_m.value:
