@@ -39,7 +39,7 @@ def raids() -> list[Row]:
 
 
 def test_seven_rockets_are_seven_tracks(raids: list[Row]) -> None:
-    """At least 95 of 100 are claimed (`docs/incidents.md` has the hundred); of 24, one may fail."""
+    """At least 95 of 100 are claimed (`docs/incidents` has two hundred); of 24, one may fail."""
     right = [r["tracked"] == r["object_tracks"] == r["launched"] == 7 for r in raids]
     assert sum(right) >= len(raids) - 1, [r["seed"] for r, good in zip(raids, right, strict=True) if not good]
 
