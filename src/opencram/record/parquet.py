@@ -194,9 +194,11 @@ class _Spool:
         import pyarrow as pa
 
         self._pack()
-        table = pa.concat_tables([schema_of(self.name).empty_table(), *self._tables])
+        table = pa.concat_tables([schema_of(self.name).empty_table(), *self._tables]).combine_chunks()
         key = _KEYS.get(self.name, "track")
-        return table.sort_by([(name, "ascending") for name in ("time", key) if name])
+        columns = [table[name].cast(pa.int64()) if name == "time" else table[name] for name in ("time", key) if name]
+        order = np.lexsort([column.to_numpy() for column in reversed(columns)])
+        return table if (np.diff(order) == 1).all() else table.take(order)
 
     def close(self, folder: Path) -> None:
         self._append(self.in_order(), self.spill or folder)
