@@ -22,7 +22,7 @@ from py_ballisticcalc import (
 )
 
 from opencram.physics.air import air_table
-from opencram.physics.flight import environment, ground_jacobian, to_ground
+from opencram.physics.flight import FLAT, environment, ground_jacobian, to_ground
 from opencram.physics.frames import Origin
 from opencram.physics.threats import catalogue
 
@@ -70,7 +70,7 @@ def main() -> None:
     origin, threat = Origin(0.58, 0.77), catalogue()["shell-155"]
     el = np.radians(ELEVATION_DEG)
     y0 = np.array([0.0, 0.0, 0.0, SPEED_MPS * np.cos(el), 0.0, SPEED_MPS * np.sin(el), threat.ln_beta])
-    world = (environment(origin), air_table(0.0), np.array(threat.drag))
+    world = (environment(origin), air_table(0.0), FLAT, np.array(threat.drag))
     rows = {
         "to_ground": median_us(lambda: to_ground(y0, 1.0, *world)),
         "ground_jacobian": median_us(lambda: ground_jacobian(y0, 1.0, *world)),

@@ -44,7 +44,7 @@ def state_at(seconds: float, site: Site = SITE, start: FloatArray = INBOUND) -> 
 
 def impact_s(site: Site = SITE, start: FloatArray = INBOUND) -> float:
     layout = layout_of(site)
-    return float(to_ground(start, 1.0, layout.env, layout.air, catalogue()["rocket-107"].drag)[7])
+    return float(to_ground(start, 1.0, layout.env, layout.air, layout.ground, catalogue()["rocket-107"].drag)[7])
 
 
 def track(number: int = 1, seconds: float = 0.0, mean: FloatArray | None = None, **more: Any) -> Tracks:

@@ -95,7 +95,7 @@ def test_impact_agrees_with_the_inertial_model(
     origin = Origin(np.radians(lat), np.radians(lon), 0.0)
     air = air_table(0.0, wind=[(0.0, wind, 0.5 * wind)])
     start = np.array([0.0, 0.0, 0.0, *vel, np.log(beta)])
-    ground = flight.to_ground(start, 1, flight.environment(origin), air, SHELL)
+    ground = flight.to_ground(start, 1, flight.environment(origin), air, flight.FLAT, SHELL)
     ours = enu_to_geodetic(ground[:3], origin)
     metres = np.radians([lat_end, lon_end]) - np.array([ours[0], ours[1]])
     metres *= A * np.array([1.0, np.cos(np.radians(lat))])

@@ -5,7 +5,7 @@ import pytest
 
 from opencram.physics import flight
 from opencram.physics.air import air_table
-from opencram.physics.flight import environment, fly_boosted, ground_impact_of, to_ground
+from opencram.physics.flight import FLAT, environment, fly_boosted, ground_impact_of, to_ground
 from opencram.physics.frames import Origin
 from opencram.physics.threats import Threat, catalogue
 
@@ -41,7 +41,7 @@ MORTAR_120 = catalogue()["mortar-120"]
     ids=["M107-charge-7", "M107-charge-8", "mortar-120"],
 )
 def test_range_at_45_degrees(threat: Threat, speed: float, range_m: float, within: float) -> None:
-    found = to_ground(start(speed, 45.0, threat.ln_beta), 1, ENV, AIR, threat.drag)
+    found = to_ground(start(speed, 45.0, threat.ln_beta), 1, ENV, AIR, FLAT, threat.drag)
     assert found[0] == pytest.approx(range_m, rel=within)
 
 

@@ -66,7 +66,7 @@ def test_range_and_time(
     ln_beta = np.log(mass_kg / (curve[1][0] * area))
     y = np.array([0.0, 0.0, 0.0, speed * np.cos(el), 0.0, speed * np.sin(el), ln_beta])
     air = air_table(0.0, wind=[(0.0, wind, 0.0)])
-    ours = flight.to_ground(y, 1, env, air, flight.drag_table(*curve))
+    ours = flight.to_ground(y, 1, env, air, flight.FLAT, flight.drag_table(*curve))
     range_m, time_s = other(speed, el_deg, mass_kg, width_m, curve, wind)
     assert ours[0] == pytest.approx(range_m, rel=5e-4)
     assert ours[7] == pytest.approx(time_s, rel=5e-4)

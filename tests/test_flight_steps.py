@@ -46,7 +46,7 @@ def tiny_steps(y0: np.ndarray, direction: int, drag: np.ndarray, dt: float = 0.0
 def test_impact_is_within_a_metre_of_tiny_steps(threat: Threat, el_deg: int) -> None:
     for speed in (max(threat.speed_mps[0], 100.0), threat.speed_mps[1]):
         y = start(speed, 37.0, el_deg, threat.ln_beta, up_m=1.0)
-        found = flight.to_ground(y, 1, ENV, AIR, threat.drag)
+        found = flight.to_ground(y, 1, ENV, AIR, flight.FLAT, threat.drag)
         east, north, t = tiny_steps(y, 1, threat.drag)
         assert np.hypot(found[0] - east, found[1] - north) < 0.5
         assert found[7] == pytest.approx(t, abs=0.003)
@@ -56,8 +56,8 @@ def test_impact_is_within_a_metre_of_tiny_steps(threat: Threat, el_deg: int) -> 
 @pytest.mark.parametrize("threat", CLASSES, ids=lambda t: t.id)
 def test_back_from_the_impact_is_the_launch(threat: Threat) -> None:
     y = start(threat.speed_mps[1], 250.0, 50.0, threat.ln_beta)
-    down = flight.to_ground(y, 1, ENV, AIR, threat.drag)
-    back = flight.to_ground(down[:7].copy(), -1, ENV, AIR, threat.drag)
+    down = flight.to_ground(y, 1, ENV, AIR, flight.FLAT, threat.drag)
+    back = flight.to_ground(down[:7].copy(), -1, ENV, AIR, flight.FLAT, threat.drag)
     assert np.hypot(back[0], back[1]) < 0.5
     assert back[7] == pytest.approx(-down[7], abs=0.003)
 
@@ -80,7 +80,7 @@ def test_air_only_takes_energy() -> None:
 def test_a_dropped_body_drifts_east() -> None:
     """The textbook deflection w g t^3 cos(lat) / 3 of a fall without air."""
     y = start(0.0, 0.0, 0.0, up_m=2000.0)
-    down = flight.to_ground(y, 1, ENV, VACUUM, SHELL.drag)
+    down = flight.to_ground(y, 1, ENV, VACUUM, flight.FLAT, SHELL.drag)
     spin, gravity = 7.292115e-5, ORIGIN.gravity_mps2
     assert down[0] == pytest.approx(spin * gravity * down[7] ** 3 * np.cos(ORIGIN.lat_rad) / 3.0, rel=2e-3)
     assert abs(down[1]) < 0.01
@@ -137,7 +137,7 @@ def test_impact_of_a_path_is_that_of_the_flight() -> None:
     y = start(600.0, 120.0, 40.0)
     path = flight.fly(y, 0.25, 300, ENV, AIR, SHELL.drag)
     found = flight.ground_impact_of(path, 0.25, ENV)
-    direct = flight.to_ground(y, 1, ENV, AIR, SHELL.drag)
+    direct = flight.to_ground(y, 1, ENV, AIR, flight.FLAT, SHELL.drag)
     np.testing.assert_allclose(found[:3], direct[:3], atol=0.5)
     assert found[7] == pytest.approx(direct[7], abs=0.002)
     assert np.isnan(flight.ground_impact_of(path[:50], 0.25, ENV)).all()
@@ -146,25 +146,25 @@ def test_impact_of_a_path_is_that_of_the_flight() -> None:
 def test_ground_above_the_origin() -> None:
     raised = flight.environment(ORIGIN, ground_up_m=300.0)
     y = start(300.0, 0.0, 60.0, up_m=300.0)
-    down = flight.to_ground(y, 1, raised, AIR, SHELL.drag)
+    down = flight.to_ground(y, 1, raised, AIR, flight.FLAT, SHELL.drag)
     assert height_of(down) == pytest.approx(300.0, abs=1e-3)
-    assert down[7] < flight.to_ground(y, 1, ENV, AIR, SHELL.drag)[7]
+    assert down[7] < flight.to_ground(y, 1, ENV, AIR, flight.FLAT, SHELL.drag)[7]
 
 
 def test_under_the_ground_and_sinking_is_carried_back() -> None:
     y = start(300.0, 45.0, 50.0)
-    down = flight.to_ground(y, 1, ENV, AIR, SHELL.drag)
+    down = flight.to_ground(y, 1, ENV, AIR, flight.FLAT, SHELL.drag)
     below = flight.fly(down[:7].copy(), 0.8, 1, ENV, AIR, SHELL.drag)[1]
-    again = flight.to_ground(below, 1, ENV, AIR, SHELL.drag)
+    again = flight.to_ground(below, 1, ENV, AIR, flight.FLAT, SHELL.drag)
     np.testing.assert_allclose(again[:2], down[:2], atol=1e-2)
     assert again[7] == pytest.approx(-0.8, abs=1e-4)
 
 
 def test_under_the_ground_and_climbing_flies_on() -> None:
     y = start(300.0, 45.0, 50.0, up_m=-5.0)
-    down = flight.to_ground(y, 1, ENV, AIR, SHELL.drag)
+    down = flight.to_ground(y, 1, ENV, AIR, flight.FLAT, SHELL.drag)
     assert down[7] > 40.0
-    launch = flight.to_ground(y, -1, ENV, AIR, SHELL.drag)
+    launch = flight.to_ground(y, -1, ENV, AIR, flight.FLAT, SHELL.drag)
     assert 0.0 < launch[7] < 0.1
 
 
@@ -179,11 +179,11 @@ def test_under_the_ground_and_climbing_flies_on() -> None:
     ids=["too long", "never above ground", "not a number", "too fast"],
 )
 def test_no_ground_is_nan(y: np.ndarray) -> None:
-    assert np.isnan(flight.to_ground(y, 1, ENV, VACUUM, SHELL.drag)).all()
-    assert np.isnan(flight.ground_jacobian(y, 1, ENV, VACUUM, SHELL.drag)).all()
+    assert np.isnan(flight.to_ground(y, 1, ENV, VACUUM, flight.FLAT, SHELL.drag)).all()
+    assert np.isnan(flight.ground_jacobian(y, 1, ENV, VACUUM, flight.FLAT, SHELL.drag)).all()
 
 
 def test_backwards_beyond_all_speed_is_nan() -> None:
     """A light body 8 km up, falling slowly, cannot have been fired from the ground."""
     y = start(60.0, 0.0, -45.0, np.log(100.0), up_m=8000.0)
-    assert np.isnan(flight.to_ground(y, -1, ENV, AIR, np.ones(201))).all()
+    assert np.isnan(flight.to_ground(y, -1, ENV, AIR, flight.FLAT, np.ones(201))).all()

@@ -396,7 +396,7 @@ def pieces_that_hit(burst: FloatArray, site: Site, n: int = 3000) -> float:
         start[:3] += stage.BURST_SIGMA_M * rng.standard_normal(3)
         start[3:6] += stage.KICK_MPS * rng.standard_normal(3)
         start[6] += rng.choice(offsets, p=shares) + stage.PIECE_LN_BETA_SIGMA * rng.standard_normal()
-        points.append(to_ground(start, 1.0, layout.env, layout.air, fragment.drag)[:2])
+        points.append(to_ground(start, 1.0, layout.env, layout.air, layout.ground, fragment.drag)[:2])
     one = shapely.dwithin(layout.zone_shapes[0], shapely.points(np.array(points)), fragment.hazard_radius_m).mean()
     return float(1.0 - (1.0 - one) ** 4)
 

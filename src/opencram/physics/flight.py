@@ -9,8 +9,9 @@ gravity g (R / (R + h))^2 towards the centre of the sphere that touches the orig
 McCoy, Modern Exterior Ballistics, 1999, chapter 8.
 
 Tables that kernels take, all float64 and C-contiguous:
-  env (9)      from `environment`: the E_ columns below
+  env (12)     from `environment`: the E_ columns below
   air (301, 4) from `air.air_table`
+  ground       from `layout.Layout.ground`: (0, 0) where the ground is a sphere at the height that `env` tells
   drag (201)   s(M) at Mach 0 to 5 in steps of MACH_STEP, see `drag_table`
 Outside a table its nearest row holds.
 
@@ -31,8 +32,10 @@ from opencram.physics.kernel import device, kernel
 
 Floats = NDArray[np.float64]
 
-E_GRAVITY, E_RADIUS, E_SPIN_E, E_SPIN_N, E_SPIN_U, E_GROUND_UP = range(6)
-ENV_SIZE = 9
+E_GRAVITY, E_RADIUS, E_SPIN_E, E_SPIN_N, E_SPIN_U, E_GROUND_UP, E_GRID_E, E_GRID_N, E_GRID_STEP = range(9)
+E_WIND_E, E_WIND_N = 9, 10
+"""Wind (m/s) everywhere, on top of that in the table of the air."""
+ENV_SIZE = 12
 
 MACH_STEP = 0.025
 MACH_ROWS = 201
@@ -50,6 +53,10 @@ LONGEST_FLIGHT_S = 300.0
 FASTEST_MPS = 3000.0
 GROUND_ROUNDS = 20
 GROUND_MISS_M = 1e-4
+
+
+FLAT: Floats = np.empty((0, 0))
+"""The `ground` of a place without relief."""
 
 
 class Motor(NamedTuple):
@@ -131,7 +138,7 @@ def _accel(
     radius = env[E_RADIUS]
     h = height_m(e, n, u, radius)
     rho, sound, wind_e, wind_n, _, _, _, _ = _air_at(h, air)
-    re, rn = ve - wind_e, vn - wind_n
+    re, rn = ve - wind_e - env[E_WIND_E], vn - wind_n - env[E_WIND_N]
     speed = math.sqrt(re * re + rn * rn + vu * vu)
     shape, _ = _shape_at(speed / sound, drag)
     along = -0.5 * rho * speed * shape * inv_beta + (push / speed if push > 0.0 else 0.0)
@@ -164,11 +171,11 @@ def _slopes(
     drag: Floats,
     out: Floats,
 ) -> None:
-    """Derivative (3, 7) of the unpowered acceleration with respect to the state, into `out`."""
+    """Derivative (3, 9) of the unpowered acceleration by the state and the wind (east, north), into `out`."""
     radius = env[E_RADIUS]
     h = height_m(e, n, u, radius)
     rho, sound, wind_e, wind_n, rho_h, sound_h, wind_e_h, wind_n_h = _air_at(h, air)
-    rel = (ve - wind_e, vn - wind_n, vu)
+    rel = (ve - wind_e - env[E_WIND_E], vn - wind_n - env[E_WIND_N], vu)
     speed = max(math.sqrt(rel[0] ** 2 + rel[1] ** 2 + rel[2] ** 2), 1e-9)
     mach = speed / sound
     shape, shape_m = _shape_at(mach, drag)
@@ -189,6 +196,7 @@ def _slopes(
         out[i, i] -= pull
         out[i, 3 + i] -= q
         out[i, 6] = q * rel[i]
+        out[i, 7], out[i, 8] = -out[i, 3], -out[i, 4]
     we, wn, wu = 2.0 * env[E_SPIN_E], 2.0 * env[E_SPIN_N], 2.0 * env[E_SPIN_U]
     out[0, 4] += wu
     out[0, 5] -= wn
@@ -200,10 +208,12 @@ def _slopes(
 
 @device
 def _carry(tangent: Floats, slopes: Floats, dt: float, k: Floats) -> None:
-    """Carry the tangent (6, 7) over a Runge-Kutta step by its stages' slopes (4, 3, 7); `k` (4, 3) is room to work."""
+    """Carry the tangent (6, n) over a Runge-Kutta step by its stages' slopes (4, 3, 9); `k` (4, 3) is room to work.
+
+    Column j < 6 is the derivative by the state's own j, then by ln(beta) and, where n is 9, by the wind.
+    """
     half = 0.5 * dt
-    for j in range(7):
-        beta = 1.0 if j == 6 else 0.0
+    for j in range(tangent.shape[1]):
         p0, p1, p2 = tangent[0, j], tangent[1, j], tangent[2, j]
         v0, v1, v2 = tangent[3, j], tangent[4, j], tangent[5, j]
         for s in range(4):
@@ -217,7 +227,9 @@ def _carry(tangent: Floats, slopes: Floats, dt: float, k: Floats) -> None:
             x2 = p2 + reach * v2 + lift * k[before, 2]
             for i in range(3):
                 a = slopes[s, i]
-                k[s, i] = a[0] * x0 + a[1] * x1 + a[2] * x2 + a[3] * f0 + a[4] * f1 + a[5] * f2 + a[6] * beta
+                k[s, i] = a[0] * x0 + a[1] * x1 + a[2] * x2 + a[3] * f0 + a[4] * f1 + a[5] * f2
+                if j > 5:
+                    k[s, i] += a[j]
         for i in range(3):
             tangent[i, j] += dt * tangent[3 + i, j] + dt * dt / 6.0 * (k[0, i] + k[1, i] + k[2, i])
             tangent[3 + i, j] += dt / 6.0 * (k[0, i] + 2.0 * k[1, i] + 2.0 * k[2, i] + k[3, i])
@@ -236,7 +248,7 @@ def _thrust(t: float, motor: Floats) -> tuple[float, float]:
 def _advance(
     y: Floats, t: float, dt: float, motor: Floats, env: Floats, air: Floats, drag: Floats, slopes: Floats, out: Floats
 ) -> None:
-    """One classical Runge-Kutta step into `out`; fills the stages' slopes (4, 3, 7) where given (empty: not wanted)."""
+    """One classical Runge-Kutta step into `out`; fills the stages' slopes (4, 3, 9) where given (empty: not wanted)."""
     beta = math.exp(-y[6])
     half, sixth = 0.5 * dt, dt / 6.0
     e, n, u, ve, vn, vu = y[0], y[1], y[2], y[3], y[4], y[5]
@@ -269,7 +281,8 @@ def _advance(
 def _step_s(y: Floats, env: Floats, air: Floats, drag: Floats) -> float:
     """How far one step may reach from here."""
     rho, sound, wind_e, wind_n, _, _, _, _ = _air_at(height_m(y[0], y[1], y[2], env[E_RADIUS]), air)
-    speed = math.sqrt((y[3] - wind_e) ** 2 + (y[4] - wind_n) ** 2 + y[5] ** 2)
+    re, rn = y[3] - wind_e - env[E_WIND_E], y[4] - wind_n - env[E_WIND_N]
+    speed = math.sqrt(re * re + rn * rn + y[5] ** 2)
     shape, _ = _shape_at(speed / sound, drag)
     longest = TRANSONIC_STEP_S if 0.8 * sound < speed < 1.3 * sound else LONGEST_STEP_S
     drag_time = 2.0 * math.exp(y[6]) / (rho * max(speed, 1.0) * shape)
@@ -279,7 +292,7 @@ def _step_s(y: Floats, env: Floats, air: Floats, drag: Floats) -> float:
 @kernel("void(float64[::1], float64, float64[::1], float64[:,::1], float64[::1], float64[::1])")
 def rk4_step(y: Floats, dt: float, env: Floats, air: Floats, drag: Floats, out: Floats) -> None:
     """One classical Runge-Kutta step of `dt` seconds (either sign) from y (7) into `out` (7), without thrust."""
-    _advance(y, 0.0, dt, np.zeros(3), env, air, drag, np.empty((0, 3, 7)), out)
+    _advance(y, 0.0, dt, np.zeros(3), env, air, drag, np.empty((0, 3, 9)), out)
 
 
 @device
@@ -287,7 +300,7 @@ def _fly(y0: Floats, motor: Floats, dt_s: float, n: int, env: Floats, air: Float
     out = np.empty((n + 1, 7))
     out[0] = y0
     y, after = y0.copy(), np.empty(7)
-    none, no_slopes = np.zeros(3), np.empty((0, 3, 7))
+    none, no_slopes = np.zeros(3), np.empty((0, 3, 9))
     for i in range(n):
         t, end = i * dt_s, (i + 1) * dt_s
         # the step that holds burn-out is cut there: a thrust that stops within a step spoils its order
@@ -326,7 +339,7 @@ def transition(y: Floats, dt_s: float, env: Floats, air: Floats, drag: Floats, j
 
     Steps are at most 0.25 s. `y_out` may be `y` itself.
     """
-    tangent, slopes, k = np.eye(6, 7), np.empty((4, 3, 7)), np.zeros((4, 3))
+    tangent, slopes, k = np.eye(6, 7), np.empty((4, 3, 9)), np.zeros((4, 3))
     none, now, after = np.zeros(3), y.copy(), np.empty(7)
     steps = math.ceil(abs(dt_s) / LONGEST_TANGENT_STEP_S - 1e-9)
     for _ in range(steps):
@@ -348,18 +361,20 @@ def _sink_mps(y: Floats, radius: float) -> float:
 
 
 @device
-def _land(y0: Floats, direction: float, env: Floats, air: Floats, drag: Floats, tangent: Floats, y: Floats) -> float:
-    """Fly to the ground: the state there into y, the tangent (6, 7) along with it if not empty; returns the time."""
-    radius, ground = env[E_RADIUS], env[E_GROUND_UP]
+def _land(
+    y0: Floats, direction: float, env: Floats, air: Floats, ground: Floats, drag: Floats, tangent: Floats, y: Floats
+) -> float:
+    """Fly to the ground: the state there into y, the tangent (6, n) along with it if not empty; returns the time."""
+    radius, level = env[E_RADIUS], env[E_GROUND_UP]
     none, after, k = np.zeros(3), np.empty(7), np.zeros((4, 3))
-    slopes = np.empty((4 if tangent.shape[0] > 0 else 0, 3, 7))
+    slopes = np.empty((4 if tangent.shape[0] > 0 else 0, 3, 9))
     y[:] = y0
     t, rounds = 0.0, 0
-    landed = height_m(y[0], y[1], y[2], radius) <= ground and direction * _sink_mps(y, radius) > 0.0
+    landed = height_m(y[0], y[1], y[2], radius) <= level and direction * _sink_mps(y, radius) > 0.0
     while abs(t) < LONGEST_FLIGHT_S and rounds < GROUND_ROUNDS:
         if landed:
             # below the ground and sinking: back to where it crossed, by Newton's steps on height
-            over = height_m(y[0], y[1], y[2], radius) - ground
+            over = height_m(y[0], y[1], y[2], radius) - level
             if abs(over) < GROUND_MISS_M:
                 return t
             dt = over / _sink_mps(y, radius)
@@ -375,46 +390,65 @@ def _land(y0: Floats, direction: float, env: Floats, air: Floats, drag: Floats, 
         t += dt
         if not y[3] ** 2 + y[4] ** 2 + y[5] ** 2 < FASTEST_MPS**2:
             break
-        sunk = height_m(y[0], y[1], y[2], radius) <= ground and direction * _sink_mps(y, radius) > 0.0
+        sunk = height_m(y[0], y[1], y[2], radius) <= level and direction * _sink_mps(y, radius) > 0.0
         landed = landed or sunk
     return math.nan
 
 
-@kernel("float64[::1](float64[::1], float64, float64[::1], float64[:,::1], float64[::1])")
-def to_ground(y0: Floats, direction: float, env: Floats, air: Floats, drag: Floats) -> Floats:
+@kernel("float64[::1](float64[::1], float64, float64[::1], float64[:,::1], float64[:,::1], float64[::1])")
+def to_ground(y0: Floats, direction: float, env: Floats, air: Floats, ground: Floats, drag: Floats) -> Floats:
     """State at the ground (7) and the time there (s), as (8,): direction +1 to the impact, -1 back to the launch.
 
     A state already under the ground and still going down is carried back to where it went through (time below zero).
     All NaN where the ground is not reached within 300 s or below 3,000 m/s.
     """
     out = np.empty(8)
-    out[7] = _land(y0, direction, env, air, drag, np.empty((0, 7)), out[:7])
+    out[7] = _land(y0, direction, env, air, ground, drag, np.empty((0, 7)), out[:7])
     if math.isnan(out[7]):
         out[:] = math.nan
     return out
 
 
-@kernel("float64[:,::1](float64[::1], float64, float64[::1], float64[:,::1], float64[::1])")
-def ground_jacobian(y0: Floats, direction: float, env: Floats, air: Floats, drag: Floats) -> Floats:
-    """East, north (m) and time (s) at the ground, and their derivatives with respect to y0, as (3, 8).
+@device
+def landing(
+    y0: Floats, direction: float, env: Floats, air: Floats, ground: Floats, drag: Floats, tangent: Floats, out: Floats
+) -> bool:
+    """East, north, time and speed at the ground and their derivatives, into `out` (4, 1 + n); whether it is reached.
 
-    Column 0 holds the values, equal to those of `to_ground`; columns 1 to 7 the derivatives. NaN as there.
+    `tangent` (6, n) holds the derivatives of y0 by n parameters, in the columns that `_carry` tells of, and is carried
+    along. Column 0 of `out` holds the values.
     """
-    y, tangent, out = np.empty(7), np.eye(6, 7), np.full((3, 8), math.nan)
-    t = _land(y0, direction, env, air, drag, tangent, y)
+    y = np.empty(7)
+    t = _land(y0, direction, env, air, ground, drag, tangent, y)
     if math.isnan(t):
-        return out
+        return False
     radius = env[E_RADIUS]
     away = math.sqrt(y[0] ** 2 + y[1] ** 2 + (radius + y[2]) ** 2)
-    sink = _sink_mps(y, radius)
-    out[0, 0], out[1, 0], out[2, 0] = y[0], y[1], t
-    for j in range(7):
+    sink, speed = _sink_mps(y, radius), math.sqrt(y[3] ** 2 + y[4] ** 2 + y[5] ** 2)
+    a = _accel(y[0], y[1], y[2], y[3], y[4], y[5], math.exp(-y[6]), 0.0, env, air, drag)
+    slower = (y[3] * a[0] + y[4] * a[1] + y[5] * a[2]) / speed
+    out[0, 0], out[1, 0], out[2, 0], out[3, 0] = y[0], y[1], t, speed
+    for j in range(tangent.shape[1]):
         # the ground is where height stops, so a change of height there is a change of time
         lift = (y[0] * tangent[0, j] + y[1] * tangent[1, j] + (radius + y[2]) * tangent[2, j]) / away
         later = lift / sink
+        faster = (y[3] * tangent[3, j] + y[4] * tangent[4, j] + y[5] * tangent[5, j]) / speed
         out[0, 1 + j] = tangent[0, j] + y[3] * later
         out[1, 1 + j] = tangent[1, j] + y[4] * later
         out[2, 1 + j] = later
+        out[3, 1 + j] = faster + slower * later
+    return True
+
+
+@kernel("float64[:,::1](float64[::1], float64, float64[::1], float64[:,::1], float64[:,::1], float64[::1])")
+def ground_jacobian(y0: Floats, direction: float, env: Floats, air: Floats, ground: Floats, drag: Floats) -> Floats:
+    """East, north (m), time (s), speed (m/s) at the ground, and their derivatives by y0 and the wind, as (4, 10).
+
+    Column 0 holds the values, equal to those of `to_ground`; columns 1 to 7 the derivatives by y0, 8 and 9 by the
+    wind (east, north) all the way. NaN as there.
+    """
+    out = np.full((4, 10), math.nan)
+    landing(y0, direction, env, air, ground, drag, np.eye(6, 9), out)
     return out
 
 

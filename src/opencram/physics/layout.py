@@ -7,7 +7,7 @@ import numpy as np
 from shapely import MultiPolygon, Point, Polygon, transform
 
 from opencram.physics.air import air_table
-from opencram.physics.flight import environment
+from opencram.physics.flight import FLAT, environment
 from opencram.physics.frames import Origin, enu_to_geodetic, geodetic_to_enu, sensor_rotation
 from opencram.physics.polygon import rings
 from opencram.site import Position, Sensor, Site, Zone
@@ -30,6 +30,8 @@ class Layout:
     origin: Origin
     env: FloatArray
     air: FloatArray
+    ground: FloatArray
+    """Height of the ground on a grid, (0, 0) where it is flat."""
     sensor_index: dict[str, int]
     sensor_enu_m: FloatArray
     sensor_rot: FloatArray
@@ -116,6 +118,7 @@ def layout_of(site: Site) -> Layout:
         origin=origin,
         env=environment(origin),
         air=air_table(origin.height_m),
+        ground=FLAT,
         sensor_index={s.id: i for i, s in enumerate(site.sensors)},
         sensor_enu_m=_rows([at for _, at in poses], 3),
         sensor_rot=np.array([rot for rot, _ in poses]).reshape(-1, 3, 3),

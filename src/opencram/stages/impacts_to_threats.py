@@ -457,9 +457,9 @@ def _footprint(
     where, cov, when_s, sigma_s, share = [], [], [], [], []
     for offset, weight in PIECES:
         start = np.append(burst[:6], fragment.ln_beta + offset)
-        fall = ground_jacobian(start, 1.0, layout.env, layout.air, fragment.drag)
+        fall = ground_jacobian(start, 1.0, layout.env, layout.air, layout.ground, fragment.drag)
         if np.isfinite(fall).all():
-            ground = fall[:, 1:] @ spread @ fall[:, 1:].T
+            ground = fall[:3, 1:8] @ spread @ fall[:3, 1:8].T
             where.append(fall[:2, 0])
             cov.append(ground[:2, :2])
             when_s.append(float(fall[2, 0]))

@@ -89,9 +89,9 @@ def _predict(tracks: Tracks, row: int, layout: Layout) -> Hypotheses | None:
     threats, index, weights, means, covs = _kinds(tracks, row, layout)
     landed = []
     for c in np.flatnonzero(weights >= LEAST_WEIGHT):
-        ahead = ground_jacobian(means[c], 1.0, layout.env, layout.air, threats[c].drag)
+        ahead = ground_jacobian(means[c], 1.0, layout.env, layout.air, layout.ground, threats[c].drag)
         if not np.isnan(ahead[0, 0]):
-            back = ground_jacobian(means[c], -1.0, layout.env, layout.air, threats[c].drag)
+            back = ground_jacobian(means[c], -1.0, layout.env, layout.air, layout.ground, threats[c].drag)
             landed.append((int(c), ahead, back))
     if not landed:
         return None
@@ -116,7 +116,7 @@ def _kinds(
 
 def _launch_speed(mean: FloatArray, cov: FloatArray, drag: FloatArray, layout: Layout) -> tuple[float, float]:
     """Speed at the ground where the track came from, and its sigma (m/s); NaN where it did not come from the ground."""
-    start = to_ground(mean, -1.0, layout.env, layout.air, drag)
+    start = to_ground(mean, -1.0, layout.env, layout.air, layout.ground, drag)
     speed = math.sqrt(start[3] ** 2 + start[4] ** 2 + start[5] ** 2)
     now = math.sqrt(mean[3] ** 2 + mean[4] ** 2 + mean[5] ** 2)
     along = mean[3:6] / max(now, 1.0)
@@ -165,7 +165,7 @@ def _whole_us(time_ns: IntArray) -> IntArray:
 
 def _carried(jacobian: FloatArray, cov: FloatArray) -> FloatArray:
     """Covariance (3, 3) of east, north and time at the ground."""
-    g = jacobian[:, 1:]
+    g = jacobian[:3, 1:8]
     carried: FloatArray = g @ cov @ g.T
     return 0.5 * (carried + carried.T)
 

@@ -63,6 +63,7 @@ class Setting:
     origin: Origin
     env: Floats
     air: Floats
+    ground: Floats
     home: Origin
     """What the scenario's places are told from: `origin`, or that of its own site when it is played at one far away."""
 
@@ -100,7 +101,8 @@ def setting_of(site: Site, weather: Weather, home: Origin | None = None) -> Sett
     towards = math.radians(weather.wind_from_deg.value) + math.pi
     speed = weather.wind_mps.value
     wind = [(0.0, speed * math.sin(towards), speed * math.cos(towards))]
-    return Setting(layout.origin, layout.env, air_table(layout.origin.height_m, wind), home or layout.origin)
+    air = air_table(layout.origin.height_m, wind)
+    return Setting(layout.origin, layout.env, air, layout.ground, home or layout.origin)
 
 
 def fly_scenario(scenario: Scenario, site: Site, seed: int) -> list[Flown]:
@@ -154,7 +156,7 @@ class Shot:
     def fall(self, launch_enu_m: Floats, setting: Setting) -> tuple[Floats, float]:
         """Where it comes down, ENU (3,), and its time of flight (s); NaN where it does not."""
         burnt, burn_s = self.boost(launch_enu_m, setting)
-        down = to_ground(burnt, 1.0, setting.env, setting.air, self.threat.drag)
+        down = to_ground(burnt, 1.0, setting.env, setting.air, setting.ground, self.threat.drag)
         return down[:3], burn_s + float(down[7])
 
 
@@ -231,7 +233,7 @@ def _fly_shot(
 
 def fly_piece(name: str, threat: Threat, state: Floats, start_ns: int, setting: Setting) -> Flown:
     """A body without a motor, from a state (7,) to the ground."""
-    down = to_ground(state, 1.0, setting.env, setting.air, threat.drag)
+    down = to_ground(state, 1.0, setting.env, setting.air, setting.ground, threat.drag)
     flight_s = max(float(down[7]), 0.0)
     step_s = STEP_NS / NS
     path = fly(state, step_s, math.ceil(flight_s / step_s) + 1, setting.env, setting.air, threat.drag)
