@@ -207,7 +207,7 @@ def _slopes(
 
 
 @device
-def _carry(tangent: Floats, slopes: Floats, dt: float, k: Floats) -> None:
+def carry(tangent: Floats, slopes: Floats, dt: float, k: Floats) -> None:
     """Carry the tangent (6, n) over a Runge-Kutta step by its stages' slopes (4, 3, 9); `k` (4, 3) is room to work.
 
     Column j < 6 is the derivative by the state's own j, then by ln(beta) and, where n is 9, by the wind.
@@ -245,7 +245,7 @@ def _thrust(t: float, motor: Floats) -> tuple[float, float]:
 
 
 @device
-def _advance(
+def advance(
     y: Floats, t: float, dt: float, motor: Floats, env: Floats, air: Floats, drag: Floats, slopes: Floats, out: Floats
 ) -> None:
     """One classical Runge-Kutta step into `out`; fills the stages' slopes (4, 3, 9) where given (empty: not wanted)."""
@@ -292,7 +292,7 @@ def _step_s(y: Floats, env: Floats, air: Floats, drag: Floats) -> float:
 @kernel("void(float64[::1], float64, float64[::1], float64[:,::1], float64[::1], float64[::1])")
 def rk4_step(y: Floats, dt: float, env: Floats, air: Floats, drag: Floats, out: Floats) -> None:
     """One classical Runge-Kutta step of `dt` seconds (either sign) from y (7) into `out` (7), without thrust."""
-    _advance(y, 0.0, dt, np.zeros(3), env, air, drag, np.empty((0, 3, 9)), out)
+    advance(y, 0.0, dt, np.zeros(3), env, air, drag, np.empty((0, 3, 9)), out)
 
 
 @device
@@ -307,11 +307,11 @@ def _fly(y0: Floats, motor: Floats, dt_s: float, n: int, env: Floats, air: Float
         burnt = min(max(motor[0], t), end) if dt_s > 0.0 else t
         parts = math.ceil((burnt - t) / THRUST_STEP_S - 1e-9)
         for p in range(parts):
-            _advance(y, t + p * (burnt - t) / parts, (burnt - t) / parts, motor, env, air, drag, no_slopes, after)
+            advance(y, t + p * (burnt - t) / parts, (burnt - t) / parts, motor, env, air, drag, no_slopes, after)
             y[:] = after
         parts = math.ceil(abs(end - burnt) / _step_s(y, env, air, drag) - 1e-9)
         for _ in range(parts):
-            _advance(y, 0.0, (end - burnt) / parts, none, env, air, drag, no_slopes, after)
+            advance(y, 0.0, (end - burnt) / parts, none, env, air, drag, no_slopes, after)
             y[:] = after
         out[i + 1] = y
     return out
@@ -343,8 +343,8 @@ def transition(y: Floats, dt_s: float, env: Floats, air: Floats, drag: Floats, j
     none, now, after = np.zeros(3), y.copy(), np.empty(7)
     steps = math.ceil(abs(dt_s) / LONGEST_TANGENT_STEP_S - 1e-9)
     for _ in range(steps):
-        _advance(now, 0.0, dt_s / steps, none, env, air, drag, slopes, after)
-        _carry(tangent, slopes, dt_s / steps, k)
+        advance(now, 0.0, dt_s / steps, none, env, air, drag, slopes, after)
+        carry(tangent, slopes, dt_s / steps, k)
         now[:] = after
     y_out[:] = now
     jacobian[:6] = tangent
@@ -383,9 +383,9 @@ def _land(
             dt = direction * _step_s(y, env, air, drag)
         if not abs(dt) < LONGEST_FLIGHT_S:
             break
-        _advance(y, 0.0, dt, none, env, air, drag, slopes, after)
+        advance(y, 0.0, dt, none, env, air, drag, slopes, after)
         if tangent.shape[0] > 0:
-            _carry(tangent, slopes, dt, k)
+            carry(tangent, slopes, dt, k)
         y[:] = after
         t += dt
         if not y[3] ** 2 + y[4] ** 2 + y[5] ** 2 < FASTEST_MPS**2:
@@ -411,14 +411,21 @@ def to_ground(y0: Floats, direction: float, env: Floats, air: Floats, ground: Fl
 
 @device
 def landing(
-    y0: Floats, direction: float, env: Floats, air: Floats, ground: Floats, drag: Floats, tangent: Floats, out: Floats
+    y0: Floats,
+    direction: float,
+    env: Floats,
+    air: Floats,
+    ground: Floats,
+    drag: Floats,
+    tangent: Floats,
+    y: Floats,
+    out: Floats,
 ) -> bool:
     """East, north, time and speed at the ground and their derivatives, into `out` (4, 1 + n); whether it is reached.
 
-    `tangent` (6, n) holds the derivatives of y0 by n parameters, in the columns that `_carry` tells of, and is carried
-    along. Column 0 of `out` holds the values.
+    `tangent` (6, n) holds the derivatives of y0 by n parameters, in the columns that `carry` tells of, and is carried
+    along. Column 0 of `out` holds the values. The state at the ground comes into `y` (7).
     """
-    y = np.empty(7)
     t = _land(y0, direction, env, air, ground, drag, tangent, y)
     if math.isnan(t):
         return False
@@ -448,7 +455,7 @@ def ground_jacobian(y0: Floats, direction: float, env: Floats, air: Floats, grou
     wind (east, north) all the way. NaN as there.
     """
     out = np.full((4, 10), math.nan)
-    landing(y0, direction, env, air, ground, drag, np.eye(6, 9), out)
+    landing(y0, direction, env, air, ground, drag, np.eye(6, 9), np.empty(7), out)
     return out
 
 

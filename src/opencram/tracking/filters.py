@@ -155,7 +155,7 @@ def _predict(
 
 
 @device
-def _observe(x: FloatArray, place: FloatArray, rot: FloatArray, h: FloatArray, jac: FloatArray) -> None:
+def observe(x: FloatArray, place: FloatArray, rot: FloatArray, h: FloatArray, jac: FloatArray) -> None:
     """What a sensor at `place` with axes `rot` would measure of state x: h (4) and its derivative jac (4, 7)."""
     d, v = np.empty(3), np.empty(3)
     for i in range(3):
@@ -189,7 +189,7 @@ def _observe(x: FloatArray, place: FloatArray, rot: FloatArray, h: FloatArray, j
 
 
 @device
-def _residual(m: int, z: float, h: float) -> float:
+def residual(m: int, z: float, h: float) -> float:
     """Measured minus expected; azimuth goes round."""
     d = z - h
     if m == 1:
@@ -208,14 +208,14 @@ def _update(
 ) -> tuple[float, float]:
     """Kalman update of one model with one plot, in place; returns log-likelihood and squared distance."""
     h, jac = np.empty(4), np.empty((4, STATES))
-    _observe(x, place, rot, h, jac)
+    observe(x, place, rot, h, jac)
     shift, gain, ph = np.zeros(STATES), np.empty(STATES), np.empty(STATES)
     log_like, chi2 = 0.0, 0.0
     for m in range(4):
         if math.isnan(z[m]) or math.isnan(sigma[m]):
             continue
         s = sigma[m] * sigma[m]
-        nu = _residual(m, z[m], h[m])
+        nu = residual(m, z[m], h[m])
         for i in range(STATES):
             ph[i] = 0.0
             for k in range(STATES):
