@@ -26,7 +26,7 @@ def follow(site: Site, sky: Iterable[tuple[int, Plots]], state: TracksState | No
     """What tracking and prediction make of a sky, scan by scan."""
     tracks, impacts, seen = state or TracksState(), ImpactsState(), []
     for now_ns, scan in sky:
-        seen.append(tracks_to_impacts(impacts, plots_to_tracks(tracks, scan, site), site))
+        seen.append(tracks_to_impacts(impacts, plots_to_tracks(tracks, scan, site), scan, site))
         let_go(tracks, now_ns, site)
     return seen
 
@@ -176,7 +176,7 @@ def test_debris_is_called_debris_only_after_a_break_up(site: Site) -> None:
                     time_ns=now_ns, engagement=1, track=99, outcome="kill", east_m=4e3, north_m=0.0, up_m=0.0
                 )
                 note_breakups(state, [broken], now_ns)
-            tracks, _, _ = tracks_to_impacts(impacts, plots_to_tracks(state, scan, site), site)
+            tracks, _, _ = tracks_to_impacts(impacts, plots_to_tracks(state, scan, site), scan, site)
             debris += tracks.debris.tolist()
             let_go(state, now_ns, site)
         assert any(debris) is told

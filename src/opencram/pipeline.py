@@ -53,7 +53,7 @@ def track_scans(state: State, scans: list[Plots], site: Site) -> tuple[Tracks, H
     tracks, hypotheses, impacts = [], [], []
     first = 0
     for scan in scans:
-        seen, kinds, ends = tracks_to_impacts(state.impacts, plots_to_tracks(state.tracks, scan, site), site)
+        seen, kinds, ends = tracks_to_impacts(state.impacts, plots_to_tracks(state.tracks, scan, site), scan, site)
         tracks.append(replace(seen, plot=np.where(seen.plot >= 0, seen.plot + first, -1)))
         hypotheses.append(kinds)
         impacts.append(ends)

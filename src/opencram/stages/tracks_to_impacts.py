@@ -1,161 +1,134 @@
 """Tracks to impacts: what each ballistic track may be, where and when it comes down, and where it came from."""
 
-import math
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
-from opencram.physics.flight import ground_jacobian, to_ground
 from opencram.physics.layout import Layout, layout_of
-from opencram.physics.threats import Threat, catalogue, class_index
+from opencram.physics.threats import class_index
 from opencram.site import Site
-from opencram.tables import BALLISTIC, CONFIRMED, UNKNOWN, FloatArray, Hypotheses, Impacts, IntArray, Tracks
-from opencram.tracking.filters import STATES
-from opencram.tracking.hypotheses import class_rows, weigh
-from opencram.tracking.lifecycle import LN_BETA_MEAN, LN_BETA_SIGMA
+from opencram.tables import (
+    BALLISTIC,
+    CONFIRMED,
+    UNKNOWN,
+    BoolArray,
+    FloatArray,
+    Hypotheses,
+    Impacts,
+    IntArray,
+    Plots,
+    Tracks,
+)
+from opencram.tracking.fits import Fits, Weighed, Young
+from opencram.tracking.follow import B_COUNT, B_STATE, FEWEST_PLOTS, FITTED
+from opencram.tracking.hypotheses import (
+    LEAST_WEIGHT,
+    X_COV,
+    X_LAUNCH,
+    X_LAUNCH_COV,
+    X_LN_BETA,
+    X_TIME,
+    X_TIME_SIGMA,
+    kinds,
+)
 
-LEAST_WEIGHT = 0.02
-"""Hypotheses below this are dropped and the rest take their weight: their impact points cost as much as likely ones."""
-NAMED_AT = 0.5
-"""A class is named when it is likelier than all the others together."""
-WIND_SIGMA_MPS = 5.0
-"""Wind is not told; this much per axis is usual (one sigma) and carries the rest of the flight with it."""
-LAUNCH_SIGMA_M = 60.0
-"""What flying back without the motor's burn leaves uncertain of a launch point, one sigma per axis."""
+NAMED_AT, FAMILY_AT = 0.5, 0.9
+"""A class is named when it is likelier than all the others together, and its family beyond doubt."""
 PATIENCE_PLOTS, PATIENCE_NS = 20, 2_000_000_000
 """What does not fly ballistically is named only after this many plots and this long."""
 DRONE_SPEED_MPS, DRONE_HEIGHT_M = (25.0, 80.0), 3_000.0
 LEVEL_CLIMB_SHARE = 0.35
 """What sinks faster than this share of its speed falls, unless it flew level before: debris reaches a drone's speed."""
-AIR_DENSITY_KGPM3 = 1.1
-
-
-MAX_LAUNCHES = 2_000
-"""Launch points kept; the oldest track's is forgotten first."""
-
-
-@dataclass
-class Launch:
-    """The best known launch point of a track: east, north (m) and their covariance (m2)."""
-
-    mean: FloatArray
-    cov: FloatArray
+MAX_FLYERS = 2_000
+"""Flyers remembered; the oldest track's is forgotten first."""
+GRAVITY_MPS2 = 9.8
 
 
 @dataclass
 class ImpactsState:
-    """What prediction keeps between scans: where each track came from, as well as it was ever known."""
+    """What prediction keeps between scans."""
 
-    launches: dict[int, Launch] = field(default_factory=dict)
+    fits: Fits = field(default_factory=Fits)
     flyers: dict[int, int] = field(default_factory=dict)
     """Tracks that were seen to fly under power, and the class that each was given."""
 
 
-@lru_cache(maxsize=1)
-def _classes() -> tuple[tuple[Threat, ...], IntArray, FloatArray]:
-    """The classes that a whole object may be, their indices in the catalogue and their rows for `weigh`."""
-    threats = tuple(t for t in catalogue().values() if t.ballistic and t.family != "debris")
-    index = np.array([class_index(t.id) for t in threats], np.int64)
-    return threats, index, class_rows(list(threats))
+def tracks_to_impacts(
+    state: ImpactsState, tracks: Tracks, scan: Plots, site: Site
+) -> tuple[Tracks, Hypotheses, Impacts]:
+    """The tracks with their classes filled in, a row per track and class, and a row per ballistic track.
+
+    `scan` are the plots that the tracks have just used.
+    """
+    if not len(tracks):
+        return tracks, Hypotheses.empty(), Impacts.empty()
+    layout, cls = layout_of(site), tracks.cls.copy()
+    _note_plots(state.fits, tracks, scan, layout)
+    for row in np.flatnonzero((tracks.status == CONFIRMED) & (tracks.model != BALLISTIC)).tolist():
+        cls[row] = _name_other(state, tracks, row)
+    rows, slots = _predictable(state.fits, tracks)
+    if not len(rows):
+        return replace(tracks, cls=cls), Hypotheses.empty(), Impacts.empty()
+    state.fits.follow(slots[_most_urgent_first(tracks, rows)], layout)
+    fitted = state.fits.arrays["book"][slots, B_STATE] == FITTED
+    rows, slots = rows[fitted], slots[fitted]
+    found = state.fits.weigh(slots, layout)
+    cls[rows] = _named(found.weight)
+    zero_ns = state.fits.zero_ns[slots]
+    hypotheses, impacts = _hypotheses(tracks, rows, zero_ns, found), _impacts(tracks, rows, zero_ns, cls, found)
+    return replace(tracks, cls=cls), hypotheses, impacts
 
 
-@lru_cache(maxsize=1)
-def _fragment() -> tuple[Threat, int]:
-    """The class of debris and its index."""
-    threat = next(t for t in catalogue().values() if t.family == "debris")
-    return threat, class_index(threat.id)
+def _note_plots(fits: Fits, tracks: Tracks, scan: Plots, layout: Layout) -> None:
+    """Give each track's plot to its fit; one that several tracks share is as wide as the radar's cell."""
+    sensor = int(scan.sensor[0])
+    sigma, cell = layout.plot_sigma(sensor, scan.snr_db), layout.resolution[sensor]
+    rows = np.flatnonzero(tracks.plot >= 0)
+    used, users = tracks.plot[rows].tolist(), np.bincount(tracks.plot[rows])
+    for row, plot in zip(rows.tolist(), used, strict=True):
+        seen = np.array(
+            [0.0, scan.range_m[plot], scan.az_rad[plot], scan.el_rad[plot], scan.range_rate_mps[plot], *sigma[plot]]
+        )
+        if users[plot] > 1:
+            seen[5:8] = np.fmax(seen[5:8], cell)
+        young = Young(int(scan.time_ns[plot]), sensor, seen, float(scan.rcs_dbsm[plot]))
+        fits.take(int(tracks.track[row]), young, bool(tracks.debris[row]), bool(tracks.model[row] == BALLISTIC))
+    fits.forget(int(scan.time_ns.max()))
 
 
-def tracks_to_impacts(state: ImpactsState, tracks: Tracks, site: Site) -> tuple[Tracks, Hypotheses, Impacts]:
-    """The tracks with their classes filled in, a row per track and class, and a row per ballistic track."""
-    layout = layout_of(site)
-    cls = tracks.cls.copy()
-    hypotheses, impacts = [], []
-    for row in np.flatnonzero(tracks.status == CONFIRMED):
-        if tracks.model[row] == BALLISTIC:
-            found = _predict(tracks, int(row), layout)
-            if found is not None:
-                hypotheses.append(found)
-                impacts.append(_with_launch(state, _mixture(tracks, int(row), found)))
-                cls[row] = impacts[-1].cls[0]
-        else:
-            cls[row] = _name_other(state, tracks, int(row))
-    return replace(tracks, cls=cls), Hypotheses.concat(hypotheses), Impacts.concat(impacts)
+def _predictable(fits: Fits, tracks: Tracks) -> tuple[IntArray, IntArray]:
+    """Rows of the confirmed ballistic tracks with enough plots for a fit, and their slots."""
+    asked = np.flatnonzero((tracks.status == CONFIRMED) & (tracks.model == BALLISTIC))
+    slots = np.array([fits.slot_of.get(track, -1) for track in tracks.track[asked].tolist()], np.int64)
+    asked, slots = asked[slots >= 0], slots[slots >= 0]
+    enough = fits.arrays["book"][slots, B_COUNT] >= FEWEST_PLOTS if len(slots) else np.zeros(0, np.bool_)
+    return asked[enough], slots[enough]
 
 
-def _predict(tracks: Tracks, row: int, layout: Layout) -> Hypotheses | None:
-    """The hypotheses of one track, carried to the ground and back to the launch; None if none comes down."""
-    threats, index, weights, means, covs = _kinds(tracks, row, layout)
-    landed = []
-    for c in np.flatnonzero(weights >= LEAST_WEIGHT):
-        ahead = ground_jacobian(means[c], 1.0, layout.env, layout.air, layout.ground, threats[c].drag)
-        if not np.isnan(ahead[0, 0]):
-            back = ground_jacobian(means[c], -1.0, layout.env, layout.air, layout.ground, threats[c].drag)
-            landed.append((int(c), ahead, back))
-    if not landed:
-        return None
-    return _table(tracks, row, landed, index, weights, means, covs)
+def _most_urgent_first(tracks: Tracks, rows: IntArray) -> IntArray:
+    """Order of the rows by when each would be down if there were no air."""
+    up, climb = np.maximum(tracks.mean[rows, 2], 0.0), tracks.mean[rows, 5]
+    left_s = (climb + np.sqrt(climb**2 + 2.0 * GRAVITY_MPS2 * up)) / GRAVITY_MPS2
+    return np.lexsort((tracks.track[rows], left_s))
 
 
-def _kinds(
-    tracks: Tracks, row: int, layout: Layout
-) -> tuple[tuple[Threat, ...], IntArray, FloatArray, FloatArray, FloatArray]:
-    """What the track may be: classes, their indices, weights, means and covariances; debris is debris, as it flies."""
-    mean, cov = tracks.mean[row], tracks.cov[row]
-    if tracks.debris[row]:
-        fragment, its_index = _fragment()
-        return (fragment,), np.array([its_index], np.int64), np.ones(1), mean[None], cov[None]
-    threats, index, figures = _classes()
-    n = len(threats)
-    weights, means, covs = np.empty(n), np.empty((n, STATES)), np.empty((n, STATES, STATES))
-    speed, speed_sigma = _launch_speed(mean, cov, threats[0].drag, layout)
-    weigh(mean, cov, figures, LN_BETA_MEAN, LN_BETA_SIGMA, speed, speed_sigma, weights, means, covs)
-    return threats, index, weights, means, covs
+@cache
+def _families() -> tuple[FloatArray, IntArray]:
+    """(classes, families): which class is of which family; and the catalogue's index of each class."""
+    names = [t.family for t in kinds().threats]
+    member = np.array([[name == family for family in dict.fromkeys(names)] for name in names], np.float64)
+    return member, kinds().index
 
 
-def _launch_speed(mean: FloatArray, cov: FloatArray, drag: FloatArray, layout: Layout) -> tuple[float, float]:
-    """Speed at the ground where the track came from, and its sigma (m/s); NaN where it did not come from the ground."""
-    start = to_ground(mean, -1.0, layout.env, layout.air, layout.ground, drag)
-    speed = math.sqrt(start[3] ** 2 + start[4] ** 2 + start[5] ** 2)
-    now = math.sqrt(mean[3] ** 2 + mean[4] ** 2 + mean[5] ** 2)
-    along = mean[3:6] / max(now, 1.0)
-    # speed lost to drag on the way is known as badly as ln(beta)
-    lost = abs(speed - now) * math.sqrt(cov[6, 6])
-    return speed, math.sqrt(max(float(along @ cov[3:6, 3:6] @ along), 0.0) + lost**2)
-
-
-def _table(
-    tracks: Tracks,
-    row: int,
-    landed: list[tuple[int, FloatArray, FloatArray]],
-    index: IntArray,
-    weights: FloatArray,
-    means: FloatArray,
-    covs: FloatArray,
-) -> Hypotheses:
-    """The rows of the hypotheses that come down; their weights sum to the track's probability of ballistic flight."""
-    picked = np.array([c for c, _, _ in landed])
-    n = len(picked)
-    share = weights[picked] / weights[picked].sum() * tracks.p_ballistic[row]
-    ground = np.array([_carried(a, covs[c]) for c, a, _ in landed])
-    origin = np.array([_carried(b, covs[c]) for c, _, b in landed])
-    drift = np.array([_wind_drift_m(means[c], a[2, 0]) for c, a, _ in landed])
-    seconds = np.array([a[2, 0] for _, a, _ in landed])
-    return Hypotheses(
-        time_ns=np.full(n, tracks.time_ns[row]),
-        track=np.full(n, tracks.track[row]),
-        cls=index[picked],
-        weight=share,
-        mean=means[picked],
-        cov=covs[picked],
-        impact_time_ns=_whole_us(tracks.time_ns[row] + np.round(seconds * 1e9).astype(np.int64)),
-        impact_time_sigma_s=np.sqrt(ground[:, 2, 2]),
-        impact_enu_m=np.array([a[:2, 0] for _, a, _ in landed]),
-        impact_cov_m2=ground[:, :2, :2] + drift[:, None, None] ** 2 * np.eye(2),
-        launch_enu_m=np.array([b[:2, 0] for _, _, b in landed]),
-        launch_cov_m2=origin[:, :2, :2] + LAUNCH_SIGMA_M**2 * np.eye(2),
-    )
+def _named(weight: FloatArray) -> IntArray:
+    """The class that each row of weights (n, c) is called by, UNKNOWN where there is doubt."""
+    member, index = _families()
+    best = np.argmax(weight, axis=1)
+    each = np.arange(len(weight))
+    family = np.array([[(w * m).sum() for m in member.T] for w in weight]).reshape(len(weight), -1)
+    sure = (weight[each, best] >= NAMED_AT) & ((family * member[best]).sum(axis=1) >= FAMILY_AT)
+    return np.where(sure, index[best], UNKNOWN)
 
 
 def _whole_us(time_ns: IntArray) -> IntArray:
@@ -163,68 +136,66 @@ def _whole_us(time_ns: IntArray) -> IntArray:
     return time_ns // 1000 * 1000
 
 
-def _carried(jacobian: FloatArray, cov: FloatArray) -> FloatArray:
-    """Covariance (3, 3) of east, north and time at the ground."""
-    g = jacobian[:3, 1:8]
-    carried: FloatArray = g @ cov @ g.T
-    return 0.5 * (carried + carried.T)
+def _after(zero_ns: IntArray, seconds: FloatArray) -> IntArray:
+    return _whole_us(zero_ns + np.round(seconds * 1e9).astype(np.int64))
 
 
-def _wind_drift_m(mean: FloatArray, left_s: float) -> float:
-    """How far an untold wind of one sigma carries the object in the time left: drag pulls it to the wind's speed."""
-    speed = math.sqrt(mean[3] ** 2 + mean[4] ** 2 + mean[5] ** 2)
-    settle_s = 2.0 * math.exp(mean[6]) / (AIR_DENSITY_KGPM3 * max(speed, 1.0))
-    left_s = max(left_s, 0.0)
-    return WIND_SIGMA_MPS * (left_s - settle_s * -math.expm1(-left_s / settle_s))
-
-
-def _mixture(tracks: Tracks, row: int, h: Hypotheses) -> Impacts:
-    """Mean and covariance of all hypotheses of one track."""
-    w = h.weight / h.weight.sum()
-    best = int(np.argmax(w))
-    late_s = (h.impact_time_ns - h.impact_time_ns[best]) * 1e-9
-    mean_s = float(w @ late_s)
-    impact, impact_cov = _moments(w, h.impact_enu_m, h.impact_cov_m2)
-    launch, launch_cov = _moments(w, h.launch_enu_m, h.launch_cov_m2)
-    return Impacts(
-        time_ns=h.time_ns[:1],
-        track=h.track[:1],
-        n_plots=tracks.n_plots[row : row + 1],
-        cls=np.array([h.cls[best] if w[best] >= NAMED_AT else UNKNOWN], np.int64),
-        impact_time_ns=_whole_us(h.impact_time_ns[best : best + 1] + round(mean_s * 1e9)),
-        impact_time_sigma_s=np.sqrt([float(w @ (h.impact_time_sigma_s**2 + (late_s - mean_s) ** 2))]),
-        impact_enu_m=impact[None],
-        impact_cov_m2=impact_cov[None],
-        launch_enu_m=launch[None],
-        launch_cov_m2=launch_cov[None],
-        beta_kgpm2=np.exp([float(w @ h.mean[:, 6])]),
+def _hypotheses(tracks: Tracks, rows: IntArray, zero_ns: IntArray, found: Weighed) -> Hypotheses:
+    """A row per track and class that comes down; the weights of all that a track may be sum to its p_ballistic."""
+    kept = found.weight >= LEAST_WEIGHT
+    share = np.where(kept, found.weight, 0.0)
+    share /= np.array([row.sum() for row in share])[:, None]
+    i, c = np.nonzero(kept & _predicted() & np.isfinite(found.fall[:, :, 0]))
+    return Hypotheses(
+        time_ns=tracks.time_ns[rows][i],
+        track=tracks.track[rows][i],
+        cls=kinds().index[c],
+        weight=share[i, c] * tracks.p_ballistic[rows][i],
+        mean=found.mean[i, c],
+        cov=found.cov[i, c],
+        impact_time_ns=_after(zero_ns[i], found.fall[i, c, X_TIME]),
+        impact_time_sigma_s=np.sqrt(found.fall_cov[i, c, 2, 2]),
+        impact_enu_m=found.fall[i, c, :2],
+        impact_cov_m2=found.fall_cov[i, c, :2, :2],
+        launch_enu_m=found.came[i, c],
+        launch_cov_m2=found.came_cov[i, c],
     )
 
 
-def _moments(w: FloatArray, means: FloatArray, covs: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Mean (2,) and covariance (2, 2) of a mixture."""
-    mean = (w[:, None] * means).sum(axis=0)
-    apart = means - mean
-    return mean, (w[:, None, None] * (covs + apart[:, :, None] * apart[:, None, :])).sum(axis=0)
+@cache
+def _predicted() -> BoolArray:
+    """(classes,): whose impact counts."""
+    return np.array([t.ballistic for t in kinds().threats])
 
 
-def _with_launch(state: ImpactsState, impact: Impacts) -> Impacts:
-    """The impact with the best launch point so far: the way back grows less certain as the track flies on."""
-    track, new = int(impact.track[0]), Launch(impact.launch_enu_m[0], impact.launch_cov_m2[0])
-    old = state.launches.get(track)
-    if old is None or np.trace(new.cov) < np.trace(old.cov):
-        if np.isfinite(new.cov).all():
-            state.launches[track] = new
-        if len(state.launches) > MAX_LAUNCHES:
-            del state.launches[min(state.launches)]
-        return impact
-    return replace(impact, launch_enu_m=old.mean[None], launch_cov_m2=old.cov[None])
+def _impacts(tracks: Tracks, rows: IntArray, zero_ns: IntArray, cls: IntArray, found: Weighed) -> Impacts:
+    """A row per track of which anything comes down: the mixture."""
+    down = np.isfinite(found.mixed[:, 0])
+    mixed, rows, zero_ns = found.mixed[down], rows[down], zero_ns[down]
+    return Impacts(
+        time_ns=tracks.time_ns[rows],
+        track=tracks.track[rows],
+        n_plots=tracks.n_plots[rows],
+        cls=cls[rows],
+        impact_time_ns=_after(zero_ns, mixed[:, X_TIME]),
+        impact_time_sigma_s=mixed[:, X_TIME_SIGMA],
+        impact_enu_m=mixed[:, :2],
+        impact_cov_m2=_square(mixed[:, X_COV : X_COV + 3]),
+        launch_enu_m=mixed[:, X_LAUNCH : X_LAUNCH + 2],
+        launch_cov_m2=_square(mixed[:, X_LAUNCH_COV : X_LAUNCH_COV + 3]),
+        beta_kgpm2=np.exp(mixed[:, X_LN_BETA]),
+    )
+
+
+def _square(cov: FloatArray) -> FloatArray:
+    """(n, 2, 2) from ee, en, nn."""
+    return cov[:, [0, 1, 1, 2]].reshape(-1, 2, 2)
 
 
 def _name_other(state: ImpactsState, tracks: Tracks, row: int) -> int:
     """Class index of what does not fall: by speed and height, once it has been seen to fly level for long enough."""
     if tracks.debris[row]:
-        return _fragment()[1]
+        return class_index("fragment")
     track, up = int(tracks.track[row]), float(tracks.mean[row, 2])
     velocity = tracks.mean[row, 3:6]
     speed = float(np.linalg.norm(velocity))
@@ -236,6 +207,6 @@ def _name_other(state: ImpactsState, tracks: Tracks, row: int) -> int:
         if slow and up > DRONE_HEIGHT_M:
             return state.flyers.get(track, UNKNOWN)
         state.flyers[track] = class_index("drone" if slow else "aircraft")
-        if len(state.flyers) > MAX_LAUNCHES:
+        if len(state.flyers) > MAX_FLYERS:
             del state.flyers[min(state.flyers)]
     return state.flyers.get(track, UNKNOWN)

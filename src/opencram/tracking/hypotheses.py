@@ -1,97 +1,405 @@
-"""What a ballistic track may be: one Gaussian per class, weighed by drag, launch speed and prior.
+"""What a track may be: one Gaussian per class, weighed by how well the class explains all that is known.
 
-The filter runs under one wide prior of ln(beta). For a class that prior is taken out and the class's own put in, which
-is a Kalman update of the seventh state with a made-up measurement; the evidence for the class is the likelihood of the
-filter's ln(beta) under the class's spread, times the density of the launch speed under the class's span of speeds.
+Each fit runs under a wide prior of ln(beta). For a class that prior is taken out and the class's own put in, which is a
+Kalman update of that parameter with a made-up measurement. The evidence for the class is its prior, times how likely
+the plots are under its drag curve, times the density of the fit's ln(beta) under the class's spread, of the speed and
+the elevation at the launch under its span, of the mean radar cross-section, and of whether thrust was seen.
+
+The most likely classes are flown to the ground once after each renewal of the fit; in between their impact points move
+with the parameters along the derivatives.
 """
 
 import math
+from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
+from opencram.physics.flight import E_WIND_E, E_WIND_N, landing
 from opencram.physics.kernel import device, kernel
-from opencram.physics.threats import Threat
-from opencram.tables import FloatArray
-from opencram.tracking.filters import STATES
+from opencram.physics.threats import Threat, catalogue
+from opencram.tables import FloatArray, IntArray
+from opencram.tracking.fit import PARAMETERS, T_LOG_LIKE
+from opencram.tracking.follow import B_BOOST, B_DEBRIS, B_DONE, O_CLIMB, O_SLOWING
 
-CLASS_COLUMNS = 5
-"""ln(beta), its sigma, least and most launch speed, prior."""
+C_SHAPE, C_LN_BETA, C_SIGMA, C_SLOWEST, C_FASTEST, C_LN_PRIOR, C_BURN_S, C_BURN_M = range(8)
+C_LOW, C_HIGH, C_RCS, C_PREDICTED, CLASS = range(8, 13)
+"""Columns of a class: its drag curve; ln(beta) and sigma; least and most launch speed; ln(prior); how long a motor
+burns and over what path; least and most launch elevation (rad); mean cross-section (dB m2); whether its impact counts.
+"""
+X_TIME, X_COV, X_TIME_SIGMA, X_LAUNCH, X_LAUNCH_COV, X_LN_BETA, MIXED = 2, 3, 6, 7, 9, 12, 13
+"""Columns of the mixture, from 0: impact east, north, seconds; covariance ee, en, nn; sigma of the time; launch east,
+north; its covariance; ln(beta)."""
+
+LEAST_WEIGHT = 0.02
+"""Hypotheses below this are dropped and the rest take their weight: their impact points cost as much as likely ones."""
 SPEED_TOLERANCE = 0.04
 """One sigma of a launch speed round its class's span, as a share: charges and propellant temperature differ."""
+ELEVATION_TOLERANCE_RAD = math.radians(4.0)
+RCS_SIGMA_DB, FADING_DB, FADING_MEAN_DB = 5.0, 5.6, -2.5
+"""How far a type's mean cross-section is from the catalogue's; standard deviation and mean of an exponentially
+distributed one in dB (Swerling's case 1)."""
+BURNT_SHARE, BURNT_SIGMA_S, SURE = 0.5, 0.2, 8.0
+"""Free flight cannot begin before the motor has burnt: seen from the virtual launch of its ballistic part, that is
+after half the time that it burns. No such evidence counts for more than e-8."""
+WANDER_M = 1.0
+"""What gusts and tumbling leave uncertain of any impact point, one sigma per axis (assumed)."""
+LAUNCH_SIGMA_M = 60.0
+"""What flying back without the motor's burn leaves uncertain of a rocket's launch point, one sigma per axis."""
 LEAST_INFORMATION = 0.02
-"""Below this share of its prior's information, the filter is taken to know nothing of ln(beta)."""
+"""Below this share of its prior's information, the fit is taken to know nothing of ln(beta)."""
 
 
-def class_rows(threats: list[Threat]) -> FloatArray:
-    """The figures that `weigh` needs of each class, (c, 5)."""
-    rows = [(t.ln_beta, t.ln_beta_sigma, *t.speed_mps, t.prior) for t in threats]
-    return np.array(rows, np.float64).reshape(-1, CLASS_COLUMNS)
+WIDE_LN_BETA = (math.log(9_000.0), 0.8)
+"""Mean and sigma of ln(beta) of whatever is fired: from a 60 mm mortar bomb to a 240 mm rocket."""
+DEBRIS_LN_BETA = (math.log(200.0), 1.0)
+"""Of pieces of a broken rocket, from sheet metal to a motor tube: 70 to 550 kg/m2 within one sigma (assumed)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Kinds:
+    """What a track may be: classes, their indices in the catalogue, their figures (c, 12), their drag curves."""
+
+    threats: tuple[Threat, ...]
+    index: IntArray
+    rows: FloatArray
+    drags: FloatArray
+    """(s, 201): the curves that whole objects have, then that of debris."""
+    priors: FloatArray
+    """(s, 2): mean and sigma of ln(beta) of each fit."""
+
+
+@cache
+def kinds() -> Kinds:
+    """All that has a drag curve: what is predicted to the ground, and gunfire."""
+    found = [(i, t) for i, t in enumerate(catalogue().values()) if t.cd0 > 0.0]
+    debris_last = sorted((t for _, t in found), key=lambda t: t.family == "debris")
+    curves = list({t.drag.tobytes(): t.drag for t in debris_last}.values())
+    shapes = [next(s for s, curve in enumerate(curves) if np.array_equal(curve, t.drag)) for _, t in found]
+    threats = tuple(t for _, t in found)
+    priors = np.array([WIDE_LN_BETA] * (len(curves) - 1) + [DEBRIS_LN_BETA])
+    return Kinds(threats, np.array([i for i, _ in found]), _rows(threats, shapes), np.array(curves), priors)
+
+
+def _rows(threats: tuple[Threat, ...], shapes: list[int]) -> FloatArray:
+    """The C_ columns of each class, (c, 12); `shapes` are their drag curves."""
+    rows = np.empty((len(threats), CLASS))
+    for row, threat, shape in zip(rows, threats, shapes, strict=True):
+        burn_s = 0.0 if threat.motor is None else threat.motor.burn_s
+        burn_m = 0.0 if threat.motor is None else 0.5 * burn_s * (threat.muzzle_mps + threat.speed_mps[1])
+        row[:] = (
+            *(shape, threat.ln_beta, threat.ln_beta_sigma, *threat.speed_mps, math.log(max(threat.prior, 1e-12))),
+            *(burn_s, burn_m, *getattr(threat, "elevation_rad", (math.nan, math.nan))),
+            *(10.0 * math.log10(threat.rcs_m2), threat.ballistic),
+        )
+    return rows
 
 
 @device
-def _condition(
-    mean: FloatArray,
+def _given_class(
+    shift: FloatArray,
     cov: FloatArray,
-    mu: float,
-    sigma: float,
-    prior_mean: float,
-    prior_sigma: float,
-    out_mean: FloatArray,
+    ref: FloatArray,
+    c: FloatArray,
+    prior: FloatArray,
+    out: FloatArray,
     out_cov: FloatArray,
 ) -> None:
-    """The track given the class: the wide prior of ln(beta) exchanged for the class's."""
-    flat = 1.0 / (prior_sigma * prior_sigma)
-    var = 1.0 / (1.0 / (sigma * sigma) - flat)
-    made_up = var * (mu / (sigma * sigma) - prior_mean * flat)
+    """The fit given the class: the wide prior of ln(beta) exchanged for the class's."""
+    flat = 1.0 / (prior[1] * prior[1])
+    var = 1.0 / (1.0 / (c[C_SIGMA] * c[C_SIGMA]) - flat)
+    made_up = var * (c[C_LN_BETA] / (c[C_SIGMA] * c[C_SIGMA]) - prior[0] * flat)
     s = cov[6, 6] + var
-    for i in range(STATES):
+    for i in range(PARAMETERS):
         gain = cov[i, 6] / s
-        out_mean[i] = mean[i] + gain * (made_up - mean[6])
-        for j in range(STATES):
+        out[i] = shift[i] + gain * (made_up - ref[6] - shift[6])
+        for j in range(PARAMETERS):
             out_cov[i, j] = cov[i, j] - gain * cov[6, j]
 
 
+@device
+def _drag_evidence(ln_beta: float, var: float, c: FloatArray, prior: FloatArray) -> float:
+    """ln of the density of what the plots say of ln(beta) under the class's spread, over that under the wide prior."""
+    flat = 1.0 / (prior[1] * prior[1])
+    known = 1.0 / var - flat
+    if known <= LEAST_INFORMATION * flat:
+        return 0.0
+    seen = (ln_beta / var - prior[0] * flat) / known
+    own, wide = 1.0 / known + c[C_SIGMA] * c[C_SIGMA], 1.0 / known + 1.0 / flat
+    other = (seen - prior[0]) ** 2 / wide + math.log(wide)
+    return float(0.5 * (other - (seen - c[C_LN_BETA]) ** 2 / own - math.log(own)))
+
+
+@device
+def _spread(row: FloatArray, cov: FloatArray) -> float:
+    """Variance of a number with derivative `row` (9)."""
+    s = 0.0
+    for i in range(PARAMETERS):
+        for j in range(PARAMETERS):
+            s += row[i] * cov[i, j] * row[j]
+    return max(float(s), 0.0)
+
+
+@device
+def _launch_evidence(
+    shift: FloatArray, cov: FloatArray, back: FloatArray, at: FloatArray, origin: FloatArray, boost: bool, c: FloatArray
+) -> float:
+    """ln of the density of the launch's speed and elevation, and of the time and sight of a motor's burning."""
+    if math.isnan(back[0, 0]):
+        return 0.0
+    speed, age = back[3, 0], -back[2, 0]
+    for j in range(PARAMETERS):
+        speed += back[3, 1 + j] * (shift[j] - at[j])
+    burnt = speed + origin[O_SLOWING] * c[C_BURN_M]
+    tolerance = math.sqrt((SPEED_TOLERANCE * burnt) ** 2 + _spread(back[3, 1:], cov))
+    beyond = max(c[C_SLOWEST] - burnt, 0.0, burnt - c[C_FASTEST]) / tolerance
+    log_w = -0.5 * beyond**2 - math.log(c[C_FASTEST] - c[C_SLOWEST] + 2.5 * tolerance)
+    el = math.asin(min(max(origin[O_CLIMB] / max(speed, 1.0), -1.0), 1.0))
+    blur = math.hypot(ELEVATION_TOLERANCE_RAD, math.sqrt(max(cov[5, 5], 0.0)) / max(speed, 1.0))
+    if not math.isnan(c[C_LOW]):
+        beyond = max(c[C_LOW] - el, 0.0, el - c[C_HIGH]) / blur
+        log_w -= 0.5 * beyond**2 + math.log(c[C_HIGH] - c[C_LOW] + 2.5 * blur)
+    if c[C_BURN_S] > 0.0:
+        blur = math.hypot(BURNT_SIGMA_S, math.sqrt(_spread(back[2, 1:], cov)))
+        log_w -= min(0.5 * (max(BURNT_SHARE * c[C_BURN_S] - age, 0.0) / blur) ** 2, SURE)
+    elif boost:
+        log_w -= SURE
+    return float(log_w)
+
+
+@device
+def _size_evidence(rcs: FloatArray, c: FloatArray) -> float:
+    """ln of the density of the mean cross-section (its sum in dB m2 and how many were seen)."""
+    if rcs[1] < 1.0:
+        return 0.0
+    var = RCS_SIGMA_DB**2 + FADING_DB**2 / rcs[1]
+    return float(-0.5 * (rcs[0] / rcs[1] - FADING_MEAN_DB - c[C_RCS]) ** 2 / var)
+
+
+@device
+def _fly_on(
+    shift: FloatArray,
+    ref: FloatArray,
+    now: FloatArray,
+    tangent: FloatArray,
+    time_s: float,
+    env: FloatArray,
+    air: FloatArray,
+    ground: FloatArray,
+    drag: FloatArray,
+    ahead: FloatArray,
+) -> None:
+    """The impact of the flight `shift` away from the reference: place, time, speed and derivatives, (4, 10)."""
+    y, down, here = now.copy(), np.empty(7), env.copy()
+    for i in range(6):
+        for j in range(PARAMETERS):
+            y[i] += tangent[i, j] * shift[j]
+    y[6] = ref[6] + shift[6]
+    here[E_WIND_E], here[E_WIND_N] = env[E_WIND_E] + ref[7] + shift[7], env[E_WIND_N] + ref[8] + shift[8]
+    if landing(y, 1.0, here, air, ground, drag, tangent.copy(), down, ahead):
+        ahead[2, 0] += time_s
+    else:
+        ahead[0, 0] = math.nan
+
+
+@device
+def _ends(
+    ends: FloatArray,
+    shift: FloatArray,
+    at: FloatArray,
+    cov: FloatArray,
+    rows: int,
+    noise: float,
+    out: FloatArray,
+    out_cov: FloatArray,
+) -> None:
+    """Place (and time) at one end of the flight, moved along its derivatives, and covariance (rows, rows)."""
+    work = np.empty((rows, PARAMETERS))
+    for i in range(rows):
+        out[i] = ends[i, 0]
+        for j in range(PARAMETERS):
+            out[i] += ends[i, 1 + j] * (shift[j] - at[j])
+            work[i, j] = 0.0
+            for k in range(PARAMETERS):
+                work[i, j] += ends[i, 1 + k] * cov[k, j]
+    for i in range(rows):
+        for j in range(rows):
+            out_cov[i, j] = noise if i == j and i < 2 else 0.0
+            for k in range(PARAMETERS):
+                out_cov[i, j] += work[i, k] * ends[j, 1 + k]
+
+
+@device
+def _state(
+    shift: FloatArray,
+    cov: FloatArray,
+    ref: FloatArray,
+    now: FloatArray,
+    tangent: FloatArray,
+    mean: FloatArray,
+    spread: FloatArray,
+) -> None:
+    """State (7) and covariance (7, 7) at the newest plot."""
+    g = np.zeros((7, PARAMETERS))
+    g[:6], g[6, 6] = tangent, 1.0
+    work = np.zeros((7, PARAMETERS))
+    for i in range(7):
+        mean[i] = now[i] if i < 6 else ref[6]
+        for j in range(PARAMETERS):
+            mean[i] += g[i, j] * shift[j]
+            for k in range(PARAMETERS):
+                work[i, j] += g[i, k] * cov[k, j]
+    for i in range(7):
+        for j in range(7):
+            spread[i, j] = 0.0
+            for k in range(PARAMETERS):
+                spread[i, j] += work[i, k] * g[j, k]
+
+
+@device
+def _mix(
+    weight: FloatArray,
+    classes: FloatArray,
+    mean: FloatArray,
+    fall: FloatArray,
+    fall_cov: FloatArray,
+    came: FloatArray,
+    came_cov: FloatArray,
+    out: FloatArray,
+) -> None:
+    """Mean and covariance of the mixture of what comes down, (13); NaN where nothing does."""
+    out[:] = 0.0
+    total = 0.0
+    for rounds in range(2):
+        for c in range(len(weight)):
+            if weight[c] < LEAST_WEIGHT or classes[c, C_PREDICTED] == 0.0 or math.isnan(fall[c, 0]):
+                continue
+            if rounds == 0:
+                total += weight[c]
+                for i in range(3):
+                    out[i] += weight[c] * fall[c, i]
+                for i in range(2):
+                    out[X_LAUNCH + i] += weight[c] * came[c, i]
+                out[X_LN_BETA] += weight[c] * mean[c, 6]
+                continue
+            late = fall[c, X_TIME] - out[X_TIME]
+            out[X_TIME_SIGMA] += weight[c] / total * (fall_cov[c, 2, 2] + late * late)
+            for x, ends, cov in ((0, fall, fall_cov), (X_LAUNCH, came, came_cov)):
+                at, e, n = (X_COV if x == 0 else X_LAUNCH_COV), ends[c, 0] - out[x], ends[c, 1] - out[x + 1]
+                out[at] += weight[c] / total * (cov[c, 0, 0] + e * e)
+                out[at + 1] += weight[c] / total * (cov[c, 0, 1] + e * n)
+                out[at + 2] += weight[c] / total * (cov[c, 1, 1] + n * n)
+        if total == 0.0:
+            out[:] = math.nan
+            return
+        if rounds == 0:
+            for i in range(MIXED):
+                out[i] /= total
+    out[X_TIME_SIGMA] = math.sqrt(out[X_TIME_SIGMA])
+
+
+@device
+def _weights(
+    slot: int,
+    classes: FloatArray,
+    priors: FloatArray,
+    book: IntArray,
+    ref: FloatArray,
+    shift: FloatArray,
+    cov: FloatArray,
+    told: FloatArray,
+    back: FloatArray,
+    back_at: FloatArray,
+    origin: FloatArray,
+    rcs: FloatArray,
+    own: FloatArray,
+    own_cov: FloatArray,
+    weight: FloatArray,
+) -> None:
+    """Weights (c,) of the classes of one slot, and the fit given each: shift (c, 9) and covariance (c, 9, 9)."""
+    top, total, debris, boost = -math.inf, 0.0, book[slot, B_DEBRIS] == 1, book[slot, B_BOOST] == 1
+    for c in range(len(classes)):
+        row, s = classes[c], int(classes[c, C_SHAPE])
+        weight[c] = -math.inf
+        if (s == len(priors) - 1) == debris:
+            _given_class(shift[slot, s], cov[slot, s], ref[slot, s], row, priors[s], own[c], own_cov[c])
+            weight[c] = row[C_LN_PRIOR] + told[slot, s, T_LOG_LIKE] + _size_evidence(rcs[slot], row)
+            weight[c] += _drag_evidence(ref[slot, s, 6] + shift[slot, s, 6], cov[slot, s, 6, 6], row, priors[s])
+            weight[c] += _launch_evidence(
+                own[c], own_cov[c], back[slot, s], back_at[slot, s], origin[slot, s], boost, row
+            )
+        top = max(top, weight[c])
+    for c in range(len(classes)):
+        weight[c] = math.exp(weight[c] - top)
+        total += weight[c]
+    for c in range(len(classes)):
+        weight[c] /= total
+
+
 @kernel(
-    "void(float64[::1], float64[:,::1], float64[:,::1], float64, float64, float64, float64,"
-    "float64[::1], float64[:,::1], float64[:,:,::1])"
+    "void(int64[::1], float64[:,::1], float64[:,::1], int64[:,::1], float64[:,:,::1], float64[:,:,::1],"
+    "float64[:,:,::1], float64[:,:,:,::1], float64[:,:,::1], float64[:,:,:,::1], float64[:,:,::1], float64[:,:,:,::1],"
+    "float64[:,:,::1], float64[:,:,::1], float64[:,::1], float64[:,:,:,::1], float64[:,:,::1],"
+    "float64[::1], float64[:,::1], float64[:,::1], float64[:,::1],"
+    "float64[:,::1], float64[:,:,::1], float64[:,:,:,::1], float64[:,:,::1], float64[:,:,:,::1], float64[:,:,::1],"
+    "float64[:,:,:,::1], float64[:,::1])"
 )
 def weigh(
-    mean: FloatArray,
-    cov: FloatArray,
+    slots: IntArray,
     classes: FloatArray,
-    prior_mean: float,
-    prior_sigma: float,
-    speed_mps: float,
-    speed_sigma_mps: float,
-    weights: FloatArray,
-    means: FloatArray,
-    covs: FloatArray,
+    priors: FloatArray,
+    book: IntArray,
+    seen: FloatArray,
+    ref: FloatArray,
+    shift: FloatArray,
+    cov: FloatArray,
+    now: FloatArray,
+    tangent: FloatArray,
+    told: FloatArray,
+    back: FloatArray,
+    back_at: FloatArray,
+    origin: FloatArray,
+    rcs: FloatArray,
+    ahead: FloatArray,
+    ahead_at: FloatArray,
+    env: FloatArray,
+    air: FloatArray,
+    ground: FloatArray,
+    drags: FloatArray,
+    weight: FloatArray,
+    mean: FloatArray,
+    spread: FloatArray,
+    fall: FloatArray,
+    fall_cov: FloatArray,
+    came: FloatArray,
+    came_cov: FloatArray,
+    mixed: FloatArray,
 ) -> None:
-    """Weights (c,), means (c, 7) and covariances (c, 7, 7) of the classes, given a track and its launch speed.
+    """Weights (n, c) of the classes of each slot; for those of LEAST_WEIGHT and more their state (n, c, 7) now, impact
+    (east, north, seconds: n, c, 3) and launch (east, north: n, c, 2), with covariances; their mixture (n, 13).
 
-    A launch speed that is NaN says nothing. `prior_mean` and `prior_sigma` are the filter's own of ln(beta).
+    `ahead` (slots, c, 4, 10) keeps the flights to the ground, NaN where a class has to be flown anew. An impact is NaN
+    where the flight does not come down.
     """
-    flat = 1.0 / (prior_sigma * prior_sigma)
-    known = 1.0 / cov[6, 6] - flat
-    informed = known > LEAST_INFORMATION * flat
-    seen_mean = (mean[6] / cov[6, 6] - prior_mean * flat) / known if informed else 0.0
-    total = 0.0
-    for c in range(classes.shape[0]):
-        mu, sigma = classes[c, 0], classes[c, 1]
-        log_w = math.log(max(classes[c, 4], 1e-12))
-        if informed:
-            var = 1.0 / known + sigma * sigma
-            log_w -= 0.5 * ((seen_mean - mu) ** 2 / var + math.log(var))
-        if not math.isnan(speed_mps):
-            tolerance = math.hypot(SPEED_TOLERANCE * speed_mps, speed_sigma_mps)
-            low, high = classes[c, 2], classes[c, 3]
-            beyond = max(low - speed_mps, 0.0, speed_mps - high)
-            log_w -= 0.5 * (beyond / tolerance) ** 2 + math.log(high - low + 2.5 * tolerance)
-        weights[c] = log_w
-        _condition(mean, cov, mu, sigma, prior_mean, prior_sigma, means[c], covs[c])
-    top = weights.max()
-    for c in range(len(weights)):
-        weights[c] = math.exp(weights[c] - top)
-        total += weights[c]
-    for c in range(len(weights)):
-        weights[c] /= total
+    own, own_cov = np.empty((len(classes), PARAMETERS)), np.empty((len(classes), PARAMETERS, PARAMETERS))
+    for i in range(len(slots)):
+        slot = slots[i]
+        _weights(
+            slot, classes, priors, book, ref, shift, cov, told, back, back_at, origin, rcs, own, own_cov, weight[i]
+        )
+        for c in range(len(classes)):
+            if weight[i, c] < LEAST_WEIGHT:
+                continue
+            s = int(classes[c, C_SHAPE])
+            if math.isnan(ahead[slot, c, 3, 0]):
+                ahead[slot, c, 3, 0] = 0.0
+                _fly_on(
+                    own[c], ref[slot, s], now[slot, s], tangent[slot, s], seen[slot, book[slot, B_DONE] - 1, 0],
+                    env, air, ground, drags[s], ahead[slot, c],
+                )  # fmt: skip
+                ahead_at[slot, c] = own[c]
+            _state(own[c], own_cov[c], ref[slot, s], now[slot, s], tangent[slot, s], mean[i, c], spread[i, c])
+            _ends(ahead[slot, c], own[c], ahead_at[slot, c], own_cov[c], 3, WANDER_M**2, fall[i, c], fall_cov[i, c])
+            burn = LAUNCH_SIGMA_M**2 if classes[c, C_BURN_S] > 0.0 else 0.0
+            _ends(back[slot, s], own[c], back_at[slot, s], own_cov[c], 2, burn, came[i, c], came_cov[i, c])
+        _mix(weight[i], classes, mean[i], fall[i], fall_cov[i], came[i], came_cov[i], mixed[i])

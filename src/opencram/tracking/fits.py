@@ -1,0 +1,220 @@
+"""The fits of all tracks: one slot of each array a track, and the plots that it was given, in order of time.
+
+A track's first plot waits in `young`: most tracks are one false plot, and a slot is large. When a slot is full, pairs
+of neighbouring plots of one sensor become one at their mean time: over a fraction of a second a flight is straight.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import cast
+
+import numpy as np
+
+from opencram.physics.kernel import kernel
+from opencram.physics.layout import Layout
+from opencram.tables import FloatArray, IntArray
+from opencram.tracking.fit import MEASURED, PARAMETERS, SEEN_COLUMNS, TOLD
+from opencram.tracking.follow import B_COUNT, B_DEBRIS, B_NEXT, BOOK, ORIGIN, follow
+from opencram.tracking.hypotheses import MIXED, Kinds, kinds, weigh
+
+CAPACITY = 160
+"""Plots kept of a track: 16 s at 10 Hz, then in pairs."""
+LONGEST_PAIR_S = 1.0
+"""Plots further apart are not made one: the path between bends by g/8 of this squared, 1.2 m."""
+FIRST_SLOTS = 16
+FORGET_NS = 30_000_000_000
+"""A track without plots for so long is not asked for any more: the tracker lets go of it sooner."""
+MOST_RENEWED = 6_000
+"""Plots in the fits that one scan renews: some 50 ms; what is left waits for the next scan, the latest to land last."""
+
+END, DERIVED = 4, 1 + PARAMETERS
+FOLLOWED = (
+    *("book", "seen", "by", "scale", "ref", "shift", "cov", "now", "tangent", "last", "told"),
+    *("back", "back_at", "origin", "ahead"),
+)
+WEIGHED = (
+    *("book", "seen", "ref", "shift", "cov", "now", "tangent", "told", "back", "back_at", "origin"),
+    *("rcs", "ahead", "ahead_at"),
+)
+
+
+def _tails(kinds: Kinds) -> dict[str, tuple[int, ...]]:
+    """The shape behind the slot of each array."""
+    s, c = len(kinds.drags), len(kinds.rows)
+    return {
+        "book": (BOOK,),
+        "by": (CAPACITY,),
+        "seen": (CAPACITY, SEEN_COLUMNS),
+        "scale": (MEASURED,),
+        "rcs": (2,),
+        "ref": (s, PARAMETERS),
+        "shift": (s, PARAMETERS),
+        "cov": (s, PARAMETERS, PARAMETERS),
+        "now": (s, 7),
+        "tangent": (s, 6, PARAMETERS),
+        "last": (s, 2 * MEASURED),
+        "told": (s, TOLD),
+        "back": (s, END, DERIVED),
+        "back_at": (s, PARAMETERS),
+        "origin": (s, ORIGIN),
+        "ahead": (c, END, DERIVED),
+        "ahead_at": (c, PARAMETERS),
+    }
+
+
+@dataclass
+class Young:
+    """A track's first plot."""
+
+    time_ns: int
+    sensor: int
+    row: FloatArray
+    rcs_dbsm: float
+
+
+@dataclass
+class Fits:
+    """Slots of tracks, in arrays as `follow` and `weigh` take them, and which track has which."""
+
+    arrays: dict[str, FloatArray] = field(default_factory=dict)
+    zero_ns: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
+    """The times in `seen` count from here, (slots,)."""
+    newest_ns: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
+    slot_of: dict[int, int] = field(default_factory=dict)
+    young: dict[int, Young] = field(default_factory=dict)
+
+    def take(self, track: int, plot: Young, debris: bool, keep_all: bool) -> None:
+        """Give a track its next plot; without `keep_all` the older half is forgotten when there is no more room."""
+        slot = self.slot_of.get(track)
+        if slot is None:
+            first = self.young.pop(track, None)
+            if first is None:
+                self.young[track] = plot
+                return
+            slot = self._settle(track, first, debris)
+        arrays = self.arrays
+        if arrays["book"][slot, B_COUNT] == CAPACITY:
+            make_room(arrays["seen"][slot], arrays["by"][slot], arrays["book"][slot], keep_all)
+        self._append(slot, plot)
+
+    def forget(self, now_ns: int) -> None:
+        """Free the slots of tracks that have had no plots for long."""
+        gone = [t for t, slot in self.slot_of.items() if self.newest_ns[slot] < now_ns - FORGET_NS]
+        for track in gone:
+            del self.slot_of[track]
+        self.young = {t: y for t, y in self.young.items() if y.time_ns >= now_ns - FORGET_NS}
+
+    def _settle(self, track: int, first: Young, debris: bool) -> int:
+        taken = set(self.slot_of.values())
+        slot = next(s for s in range(len(taken) + 1) if s not in taken)
+        if slot == len(self.zero_ns):
+            self._grow()
+        for array in self.arrays.values():
+            array[slot] = 0
+        self.arrays["scale"][slot] = 1.0
+        self.arrays["book"][slot, B_DEBRIS] = debris
+        self.zero_ns[slot] = self.newest_ns[slot] = first.time_ns
+        self.slot_of[track] = slot
+        self._append(slot, first)
+        return slot
+
+    def _grow(self) -> None:
+        """Twice the slots."""
+        more = max(len(self.zero_ns), FIRST_SLOTS)
+        if not self.arrays:
+            self.arrays = {
+                name: np.zeros((0, *tail), np.int64 if name in ("book", "by") else np.float64)
+                for name, tail in _tails(kinds()).items()
+            }
+        self.arrays = {
+            name: np.concatenate([array, np.zeros((more, *array.shape[1:]), array.dtype)])
+            for name, array in self.arrays.items()
+        }
+        self.zero_ns, self.newest_ns = (
+            np.concatenate([times, np.zeros(more, np.int64)]) for times in (self.zero_ns, self.newest_ns)
+        )
+
+    def _append(self, slot: int, plot: Young) -> None:
+        """Put a plot where its time belongs; one that came late has the fit renewed."""
+        book, seen, by = (self.arrays[name][slot] for name in ("book", "seen", "by"))
+        n = int(book[B_COUNT])
+        plot.row[0] = (plot.time_ns - int(self.zero_ns[slot])) * 1e-9
+        at = n
+        while at > 0 and seen[at - 1, 0] > plot.row[0]:
+            at -= 1
+        if at < n:
+            seen[at + 1 : n + 1], by[at + 1 : n + 1] = seen[at:n].copy(), by[at:n].copy()
+            book[B_NEXT] = 0
+        seen[at], by[at] = plot.row, plot.sensor
+        book[B_COUNT] = n + 1
+        self.newest_ns[slot] = max(int(self.newest_ns[slot]), plot.time_ns)
+        if not math.isnan(plot.rcs_dbsm):
+            self.arrays["rcs"][slot] += (plot.rcs_dbsm, 1.0)
+
+    def follow(self, slots: IntArray, layout: Layout) -> None:
+        """Bring the fits of `slots`, in order of urgency, up to their newest plots."""
+        k = kinds()
+        cast(Callable[..., int], follow)(
+            slots, MOST_RENEWED, *(self.arrays[name] for name in FOLLOWED), layout.sensor_enu_m, layout.sensor_rot,
+            layout.env, layout.air, layout.ground, k.drags, k.priors,
+        )  # fmt: skip
+
+    def weigh(self, slots: IntArray, layout: Layout) -> "Weighed":
+        """What the objects in `slots` may be, and where each of these comes down and came from."""
+        k, n, c = kinds(), len(slots), len(kinds().rows)
+        tails = ((c,), (c, 7), (c, 7, 7), (c, 3), (c, 3, 3), (c, 2), (c, 2, 2), (MIXED,))
+        found = Weighed(*(np.empty((n, *tail)) for tail in tails))
+        cast(Callable[..., None], weigh)(
+            slots, k.rows, k.priors, *(self.arrays[name] for name in WEIGHED),
+            layout.env, layout.air, layout.ground, k.drags, *vars(found).values(),
+        )  # fmt: skip
+        return found
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """By slot and class, as `weigh` tells of it."""
+
+    weight: FloatArray
+    mean: FloatArray
+    cov: FloatArray
+    fall: FloatArray
+    fall_cov: FloatArray
+    came: FloatArray
+    came_cov: FloatArray
+    mixed: FloatArray
+
+
+@kernel("void(float64[:,::1], int64[::1], int64[::1], boolean)")
+def make_room(seen: FloatArray, by: IntArray, book: IntArray, keep_all: bool) -> None:
+    """Make one of each pair of neighbours in the older half of full rows; those that cannot be are left as they are.
+
+    Where that frees no row, or not all need be kept, the older half is forgotten.
+    """
+    n = book[B_COUNT]
+    half = n // 2
+    i, out = 0, 0
+    while i < half and keep_all:
+        alike = i + 1 < half and by[i] == by[i + 1] and seen[i + 1, 0] - seen[i, 0] <= LONGEST_PAIR_S
+        for m in range(MEASURED):
+            alike = alike and math.isnan(seen[i, 1 + m]) == math.isnan(seen[i + 1, 1 + m])
+        by[out] = by[i]
+        if alike:
+            turn = seen[i + 1, 2] - seen[i, 2]
+            seen[i + 1, 2] -= 2.0 * math.pi * math.floor(turn / (2.0 * math.pi) + 0.5)
+            for m in range(1 + MEASURED):
+                seen[out, m] = 0.5 * (seen[i, m] + seen[i + 1, m])
+                if m > 0:
+                    seen[out, MEASURED + m] = 0.5 * math.hypot(seen[i, MEASURED + m], seen[i + 1, MEASURED + m])
+        else:
+            seen[out] = seen[i]
+        i += 2 if alike else 1
+        out += 1
+    if out == half:
+        out = 0
+    for j in range(half, n):
+        seen[out], by[out] = seen[j], by[j]
+        out += 1
+    book[B_COUNT] = out
+    book[B_NEXT] = 0
