@@ -37,7 +37,9 @@ POWERED_SPEED_MPS, SPEED_BLUR_MPS, MOST_LOG_ODDS = 100.0, 15.0, 4.0
 """Prior odds of ballistic flight by speed: what is slower flies under power as a rule, what is faster seldom does."""
 LEVEL_SHARE, LEVEL_LOG_ODDS = 0.15, -5.0
 """What moves up or down by less than this share of its speed, in all that is known of it, is more likely an
-aircraft, until its fall has been seen."""
+aircraft, until its fall has been seen;"""
+FASTEST_AIRCRAFT_MPS = 300.0
+"""unless it is faster than airliners (250 m/s) ever are."""
 CALL_BALLISTIC, CALL_OTHER = 0.9, 0.5
 """A track is called ballistic above the first probability and other again below the second."""
 KNOWN_VELOCITY_SHARE = 0.1
@@ -224,7 +226,7 @@ def p_ballistic(bank: Bank, rows: IntArray) -> FloatArray:
     v = bank.mean[rows, CRUISE, 3:6]
     speed = np.sqrt(v[:, 0] ** 2 + v[:, 1] ** 2 + v[:, 2] ** 2)
     blur = 3.0 * np.sqrt(np.maximum(bank.cov[rows, CRUISE, 5, 5], 0.0))
-    level = np.abs(v[:, 2]) < LEVEL_SHARE * speed + blur
+    level = (np.abs(v[:, 2]) < LEVEL_SHARE * speed + blur) & (speed < FASTEST_AIRCRAFT_MPS)
     # at the top of its path a falling object is level too: what has been called ballistic is not doubted for that
     doubt = np.where(bank.model[rows] == BALLISTIC, 0.0, LEVEL_LOG_ODDS)
     most = np.where(level, doubt, MOST_LOG_ODDS)

@@ -33,11 +33,12 @@ from opencram.tracking.hypotheses import (
     kinds,
 )
 
-NAMED_AT, FAMILY_AT = 0.5, 0.9
-"""A class is named when it is likelier than all the others together, and its family beyond doubt."""
+NAMED_AT, FAMILY_AT = 0.4, 0.85
+"""A class is named when it is the likeliest by far and its family beyond doubt: then most of what it may be is right."""
 PATIENCE_PLOTS, PATIENCE_NS = 20, 2_000_000_000
 """What does not fly ballistically is named only after this many plots and this long."""
 DRONE_SPEED_MPS, DRONE_HEIGHT_M = (25.0, 80.0), 3_000.0
+FASTEST_AIRCRAFT_MPS = 300.0
 LEVEL_CLIMB_SHARE = 0.35
 """What sinks faster than this share of its speed falls, unless it flew level before: debris reaches a drone's speed."""
 MAX_FLYERS = 2_000
@@ -68,11 +69,12 @@ def tracks_to_impacts(
     for row in np.flatnonzero((tracks.status == CONFIRMED) & (tracks.model != BALLISTIC)).tolist():
         cls[row] = _name_other(state, tracks, row)
     rows, slots = _predictable(state.fits, tracks)
+    if len(rows):
+        state.fits.follow(slots[_most_urgent_first(tracks, rows)], layout)
+        fitted = state.fits.arrays["book"][slots, B_STATE] == FITTED
+        rows, slots = rows[fitted], slots[fitted]
     if not len(rows):
         return replace(tracks, cls=cls), Hypotheses.empty(), Impacts.empty()
-    state.fits.follow(slots[_most_urgent_first(tracks, rows)], layout)
-    fitted = state.fits.arrays["book"][slots, B_STATE] == FITTED
-    rows, slots = rows[fitted], slots[fitted]
     found = state.fits.weigh(slots, layout)
     cls[rows] = _named(found.weight)
     zero_ns = state.fits.zero_ns[slots]
@@ -144,7 +146,7 @@ def _hypotheses(tracks: Tracks, rows: IntArray, zero_ns: IntArray, found: Weighe
     """A row per track and class that comes down; the weights of all that a track may be sum to its p_ballistic."""
     kept = found.weight >= LEAST_WEIGHT
     share = np.where(kept, found.weight, 0.0)
-    share /= np.array([row.sum() for row in share])[:, None]
+    share /= np.array([max(row.sum(), LEAST_WEIGHT) for row in share]).reshape(-1, 1)
     i, c = np.nonzero(kept & _predicted() & np.isfinite(found.fall[:, :, 0]))
     return Hypotheses(
         time_ns=tracks.time_ns[rows][i],
@@ -204,7 +206,7 @@ def _name_other(state: ImpactsState, tracks: Tracks, row: int) -> int:
         return state.flyers.get(track, UNKNOWN)
     if abs(float(velocity[2])) <= LEVEL_CLIMB_SHARE * speed:
         slow = speed <= DRONE_SPEED_MPS[1]
-        if slow and up > DRONE_HEIGHT_M:
+        if (slow and up > DRONE_HEIGHT_M) or speed > FASTEST_AIRCRAFT_MPS:
             return state.flyers.get(track, UNKNOWN)
         state.flyers[track] = class_index("drone" if slow else "aircraft")
         if len(state.flyers) > MAX_FLYERS:

@@ -4,16 +4,20 @@ Parameters (9) are the state at the epoch, the time of the first plot used (ENU 
 the wind (east, north, m/s). A flight through the air is exact but for these, so nothing is forgotten: with the right
 drag curve such a fit attains the Cramer-Rao bound (Van Trees, Detection, Estimation, and Modulation Theory, part I).
 
-One sweep takes the plots one after the other, as a Kalman filter without process noise does, all linearised about one
-reference flight; that is one Gauss-Newton step on the whole batch, and the step from plot to plot afterwards. `refit`
-repeats the sweep about its own result until it stays; `extend` takes in what has come since.
+Plots are taken in one number after the other, as a Kalman filter without process noise does, all linearised about one
+reference flight; that is one Gauss-Newton step on the whole batch. `refit` repeats it about its own result until it
+stays; `extend` takes in what has come since, about the same reference.
+
+A refit takes the newest plot first. Going back in time, the flight that the later plots tell of must lead to the
+earlier ones as well; where it does not, a motor burnt, a radar was pulling in, or the plots were another's, and the fit
+has to begin behind that.
 
 The wind is a parameter with a prior, for nobody tells it; leaving it in keeps the covariance honest. A plot far from
 where it is expected counts less (its error is taken to be as large as it looks), and errors larger or smaller than the
 sensor states are learnt from the innovations.
 
 Rows of `seen`: time s, range m, azimuth rad, elevation rad, range rate m/s, and the sigmas of these four; NaN where not
-measured. `told` (11) holds what a sweep found out, in the T_ columns.
+measured. `told` (13) holds what a refit found out, in the T_ columns.
 """
 
 import math
@@ -23,7 +27,7 @@ import numpy as np
 from opencram.physics.flight import E_WIND_E, E_WIND_N, LONGEST_TANGENT_STEP_S, advance, carry
 from opencram.physics.kernel import device
 from opencram.tables import FloatArray, IntArray
-from opencram.tracking.filters import LEAST_LN_BETA, MOST_LN_BETA, observe, residual
+from opencram.tracking.filters import observe, residual
 
 PARAMETERS = 9
 MEASURED = 4
@@ -36,11 +40,27 @@ OUTLIER = 3.5
 SETTLED = 0.1
 """A fit has settled when no parameter moves by more than this share of its sigma."""
 MOST_ROUNDS = 5
+GUESS_S = 2.0
+FARTHEST = 4.0
+"""The reference stays within so many sigmas of the prior of ln(beta) and wind, or a poor start would run away."""
+FAILS = -1
 
-T_LOG_LIKE, T_TURN, T_TURNS, T_MISS, T_PARTS, TOLD = 0, 1, 2, 3, 7, 11
-"""Columns of `told`: log-likelihood of the plots; the sum of products of successive innovations, nil on average where
-the flight fits, and its variance; by measured quantity, the sum of squared innovations and their number. An innovation
-counts by the share of its variance that is the radar's: what the fit did not know yet tells nothing."""
+T_LOG_LIKE, T_MISS, T_PARTS, T_NOISE, TOLD = 0, 1, 5, 9, 13
+"""Columns of `told`: log-likelihood of the plots; by measured quantity the sum of squared innovations and their number,
+an innovation counting by the share of its variance that is the radar's (what the fit did not know yet tells nothing);
+and the radar's variance over that stated, by how much neighbouring plots differ whatever the flight."""
+NEIGHBOURS = 1.94
+"""Second differences overlap: so many tell what one independent number does (their correlations are -2/3 and 1/6)."""
+NOISE_PRIOR = 8.0
+"""The stated sigma is held as if so many differences had shown it."""
+
+RUN = 5
+"""So many innovations are summed up to see whether they lean to one side;"""
+LEANS = 25.0
+"""chi-squared with three degrees of freedom exceeds this once in 70,000 times."""
+
+R_ROW, R_MISS, R_VAR, BUFFER = 0, 9, 10, 11
+"""A measured number in the buffer: its derivative by the parameters, measured less expected, stated variance or NaN."""
 
 
 @device
@@ -87,29 +107,24 @@ def _carry_on(
 
 
 @device
-def sweep(
+def _rows(
     seen: FloatArray,
     by: IntArray,
     since_s: float,
-    shift: FloatArray,
-    cov: FloatArray,
     now: FloatArray,
     tangent: FloatArray,
-    scale: FloatArray,
-    last: FloatArray,
-    told: FloatArray,
     places: FloatArray,
     rots: FloatArray,
     env: FloatArray,
     air: FloatArray,
     drag: FloatArray,
+    out: FloatArray,
 ) -> None:
-    """Take in the plots `seen` (n, 9) of sensors `by` (n,), in place; `now` and `tangent` stand at `since_s` before.
+    """What the plots `seen` (n, 9) of sensors `by` (n,) say of the parameters, into the buffer `out` (n, 4, 11).
 
-    `scale` (4) multiplies the variances stated, `last` (8) holds the innovations of the plot before and their
-    shares.
+    The reference flight `now` and its `tangent` stand at `since_s` before and at the last plot after.
     """
-    h, jac, row = np.empty(MEASURED), np.empty((MEASURED, 7)), np.empty(PARAMETERS)
+    h, jac = np.empty(MEASURED), np.empty((MEASURED, 7))
     t = since_s
     for i in range(len(seen)):
         if seen[i, 0] != t:
@@ -118,39 +133,101 @@ def sweep(
         observe(now, places[by[i]], rots[by[i]], h, jac)
         for m in range(MEASURED):
             z, sigma = seen[i, 1 + m], seen[i, 1 + MEASURED + m]
-            if math.isnan(z) or math.isnan(sigma):
+            out[i, m, R_VAR] = sigma * sigma if not math.isnan(z) else math.nan
+            if math.isnan(out[i, m, R_VAR]):
                 continue
+            out[i, m, R_MISS] = residual(m, z, h[m])
             for j in range(PARAMETERS):
-                row[j] = 0.0
+                s = 0.0
                 for k in range(3 if m < 3 else 6):
-                    row[j] += jac[m, k] * tangent[k, j]
-            nu, share = _absorb(shift, cov, row, residual(m, z, h[m]), sigma * sigma * scale[m], told)
-            nu = math.sqrt(share) * max(min(nu, OUTLIER), -OUTLIER)
-            told[T_TURN] += nu * last[m]
-            told[T_TURNS] += share * last[MEASURED + m]
-            told[T_MISS + m] += nu * nu
-            told[T_PARTS + m] += share
-            last[m], last[MEASURED + m] = nu, share
+                    s += jac[m, k] * tangent[k, j]
+                out[i, m, R_ROW + j] = s
+
+
+@device
+def _take(row: FloatArray, m: int, scale: FloatArray, shift: FloatArray, cov: FloatArray, told: FloatArray) -> float:
+    """Take in one number of the buffer; its innovation in sigmas, as far as the radar's error makes it up."""
+    nu, share = _absorb(shift, cov, row[:PARAMETERS], row[R_MISS], row[R_VAR] * scale[m], told)
+    seen = math.sqrt(share) * nu
+    capped = max(min(seen, OUTLIER), -OUTLIER)
+    told[T_MISS + m] += capped * capped
+    told[T_PARTS + m] += share
+    return seen
+
+
+@device
+def _noise(buffer: FloatArray, seen: FloatArray, by: IntArray, told: FloatArray) -> None:
+    """The radar's variance over that stated, from how far each plot is off the line between its neighbours."""
+    for m in range(MEASURED):
+        total, count = 0.0, 0.0
+        for i in range(1, len(seen) - 1):
+            a, b, c = buffer[i - 1, m], buffer[i, m], buffer[i + 1, m]
+            if by[i - 1] != by[i] or by[i + 1] != by[i] or math.isnan(a[R_VAR] + b[R_VAR] + c[R_VAR]):
+                continue
+            w = (seen[i, 0] - seen[i - 1, 0]) / max(seen[i + 1, 0] - seen[i - 1, 0], 1e-9)
+            off = b[R_MISS] - (1.0 - w) * a[R_MISS] - w * c[R_MISS]
+            var = b[R_VAR] + (1.0 - w) ** 2 * a[R_VAR] + w * w * c[R_VAR]
+            total += min(off * off / var, 2.0 * OUTLIER * OUTLIER)
+            count += 1.0
+        told[T_NOISE + m] = (NOISE_PRIOR + total / NEIGHBOURS) / (NOISE_PRIOR + count / NEIGHBOURS)
+
+
+@device
+def _take_back(buffer: FloatArray, scale: FloatArray, shift: FloatArray, cov: FloatArray, told: FloatArray) -> int:
+    """Take in the whole buffer, newest first; the first plot from which on one flight explains them all."""
+    n = len(buffer)
+    run, leans = np.zeros((n, MEASURED)), 0
+    for i in range(n - 1, -1, -1):
+        lean = 0.0
+        for m in range(MEASURED):
+            if math.isnan(buffer[i, m, R_VAR]):
+                continue
+            run[i, m] = _take(buffer[i, m], m, scale, shift, cov, told) * math.sqrt(scale[m] / told[T_NOISE + m])
+            if i + RUN <= n:
+                total = 0.0
+                for k in range(RUN):
+                    total += run[i + k, m]
+                lean += total * total / RUN
+        if lean > LEANS and leans == 0:
+            leans = i + RUN
+    return leans
+
+
+@device
+def place_of(seen: FloatArray, place: FloatArray, rot: FloatArray) -> tuple[float, float, float]:
+    """Site ENU position of a plot, a row of `seen`; without elevation that at the sensor's height stands in."""
+    el = 0.0 if math.isnan(seen[3]) else seen[3]
+    flat = seen[1] * math.cos(el)
+    x, y, z = flat * math.sin(seen[2]), flat * math.cos(seen[2]), seen[1] * math.sin(el)
+    return (
+        place[0] + rot[0, 0] * x + rot[1, 0] * y + rot[2, 0] * z,
+        place[1] + rot[0, 1] * x + rot[1, 1] * y + rot[2, 1] * z,
+        place[2] + rot[0, 2] * x + rot[1, 2] * y + rot[2, 2] * z,
+    )
 
 
 @device
 def _guess(
     seen: FloatArray, by: IntArray, places: FloatArray, rots: FloatArray, ln_beta: float, ref: FloatArray
 ) -> None:
-    """A flight to begin with: from the first plot, at the mean velocity to the last one, and falling."""
-    first, end = np.empty(3), np.empty(3)
-    span = seen[len(seen) - 1, 0] - seen[0, 0]
-    for i, out in ((0, first), (len(seen) - 1, end)):
-        el = 0.0 if math.isnan(seen[i, 3]) else seen[i, 3]
-        flat, rot = seen[i, 1] * math.cos(el), rots[by[i]]
-        d = (flat * math.sin(seen[i, 2]), flat * math.cos(seen[i, 2]), seen[i, 1] * math.sin(el))
-        for k in range(3):
-            out[k] = places[by[i], k] + rot[0, k] * d[0] + rot[1, k] * d[1] + rot[2, k] * d[2]
+    """A flight to begin with: from the first plot, at the mean velocity of the first GUESS_S, and falling."""
+    n = 1
+    while n < len(seen) - 1 and seen[n, 0] - seen[0, 0] < GUESS_S:
+        n += 1
+    first, end = place_of(seen[0], places[by[0]], rots[by[0]]), place_of(seen[n], places[by[n]], rots[by[n]])
+    span = max(seen[n, 0] - seen[0, 0], 1e-3)
     for k in range(3):
-        ref[k] = first[k]
-        ref[3 + k] = (end[k] - first[k]) / max(span, 1e-3)
+        ref[k], ref[3 + k] = first[k], (end[k] - first[k]) / span
     ref[5] += 4.9 * span
     ref[6], ref[7], ref[8] = ln_beta, 0.0, 0.0
+
+
+@device
+def _tie(ref: FloatArray, prior: FloatArray) -> None:
+    """Keep the reference near the prior where there is one."""
+    ref[6] = min(max(ref[6], prior[0] - FARTHEST * prior[1]), prior[0] + FARTHEST * prior[1])
+    for k in range(7, 9):
+        ref[k] = min(max(ref[k], -FARTHEST * WIND_PRIOR_MPS), FARTHEST * WIND_PRIOR_MPS)
 
 
 @device
@@ -178,43 +255,45 @@ def refit(
     cov: FloatArray,
     now: FloatArray,
     tangent: FloatArray,
-    last: FloatArray,
     told: FloatArray,
     places: FloatArray,
     rots: FloatArray,
     env: FloatArray,
     air: FloatArray,
     drag: FloatArray,
-) -> bool:
-    """Fit all plots anew, from the reference `ref` (9) where it is `known`; whether it came to rest.
+) -> int:
+    """Fit all plots anew, from the reference `ref` (9) where it is `known`; from which plot on one flight fits them.
 
     Leaves the reference, the shift from it, the covariance, and the reference flight at the last plot with its
-    tangent. `prior` is the mean and sigma of ln(beta).
+    tangent. `scale` (4) multiplies the variances stated, `prior` is the mean and sigma of ln(beta). FAILS where
+    nothing fits.
     """
     if known:
         for i in range(PARAMETERS):
             ref[i] += shift[i]
     else:
         _guess(seen, by, places, rots, prior[0], ref)
-    here = env.copy()
+    here, buffer, start = env.copy(), np.empty((len(seen), MEASURED, BUFFER)), FAILS
     for rounds in range(MOST_ROUNDS):
-        ref[6] = min(max(ref[6], LEAST_LN_BETA), MOST_LN_BETA)
+        _tie(ref, prior)
         here[E_WIND_E], here[E_WIND_N] = env[E_WIND_E] + ref[7], env[E_WIND_N] + ref[8]
         _begin(ref, prior, shift, cov)
         now[:] = ref[:7]
         tangent[:] = np.eye(6, PARAMETERS)
-        last[:], told[:] = 0.0, 0.0
-        sweep(seen, by, seen[0, 0], shift, cov, now, tangent, scale, last, told, places, rots, here, air, drag)
+        told[:] = 0.0
+        _rows(seen, by, seen[0, 0], now, tangent, places, rots, here, air, drag, buffer)
+        _noise(buffer, seen, by, told)
+        start = _take_back(buffer, scale, shift, cov, told)
         moved = 0.0
         for i in range(PARAMETERS):
-            moved = max(moved, abs(shift[i]) / math.sqrt(max(cov[i, i], 1e-30)))
-        if not moved < 1e6:
-            return False
+            if not (math.isfinite(shift[i]) and cov[i, i] > 0.0):
+                return FAILS
+            moved = max(moved, abs(shift[i]) / math.sqrt(cov[i, i]))
         if moved < SETTLED or rounds == MOST_ROUNDS - 1:
             break
         for i in range(PARAMETERS):
             ref[i] += shift[i]
-    return True
+    return start
 
 
 @device
@@ -228,7 +307,6 @@ def extend(
     cov: FloatArray,
     now: FloatArray,
     tangent: FloatArray,
-    last: FloatArray,
     told: FloatArray,
     places: FloatArray,
     rots: FloatArray,
@@ -236,7 +314,11 @@ def extend(
     air: FloatArray,
     drag: FloatArray,
 ) -> None:
-    """Take in plots that came since the last refit, about the same reference flight."""
-    here = env.copy()
+    """Take in plots that came since the last refit, about the same reference flight, which stands at `since_s`."""
+    here, buffer = env.copy(), np.empty((len(seen), MEASURED, BUFFER))
     here[E_WIND_E], here[E_WIND_N] = env[E_WIND_E] + ref[7], env[E_WIND_N] + ref[8]
-    sweep(seen, by, since_s, shift, cov, now, tangent, scale, last, told, places, rots, here, air, drag)
+    _rows(seen, by, since_s, now, tangent, places, rots, here, air, drag, buffer)
+    for i in range(len(seen)):
+        for m in range(MEASURED):
+            if not math.isnan(buffer[i, m, R_VAR]):
+                _take(buffer[i, m], m, scale, shift, cov, told)

@@ -15,8 +15,8 @@ from opencram.physics.kernel import kernel
 from opencram.physics.layout import Layout
 from opencram.tables import FloatArray, IntArray
 from opencram.tracking.fit import MEASURED, PARAMETERS, SEEN_COLUMNS, TOLD
-from opencram.tracking.follow import B_COUNT, B_DEBRIS, B_NEXT, BOOK, ORIGIN, follow
-from opencram.tracking.hypotheses import MIXED, Kinds, kinds, weigh
+from opencram.tracking.follow import B_COUNT, B_DEBRIS, B_NEXT, BOOK, follow
+from opencram.tracking.hypotheses import MIXED, ORIGIN, Kinds, kinds, weigh
 
 CAPACITY = 160
 """Plots kept of a track: 16 s at 10 Hz, then in pairs."""
@@ -30,12 +30,11 @@ MOST_RENEWED = 6_000
 
 END, DERIVED = 4, 1 + PARAMETERS
 FOLLOWED = (
-    *("book", "seen", "by", "scale", "ref", "shift", "cov", "now", "tangent", "last", "told"),
-    *("back", "back_at", "origin", "ahead"),
+    *("book", "seen", "by", "scale", "ref", "shift", "cov", "now", "tangent", "told", "back", "ahead"),
 )
 WEIGHED = (
-    *("book", "seen", "ref", "shift", "cov", "now", "tangent", "told", "back", "back_at", "origin"),
-    *("rcs", "ahead", "ahead_at"),
+    *("book", "seen", "ref", "shift", "cov", "now", "tangent", "told", "rcs"),
+    *("back", "back_at", "origin", "ahead", "ahead_at"),
 )
 
 
@@ -53,11 +52,10 @@ def _tails(kinds: Kinds) -> dict[str, tuple[int, ...]]:
         "cov": (s, PARAMETERS, PARAMETERS),
         "now": (s, 7),
         "tangent": (s, 6, PARAMETERS),
-        "last": (s, 2 * MEASURED),
         "told": (s, TOLD),
-        "back": (s, END, DERIVED),
-        "back_at": (s, PARAMETERS),
-        "origin": (s, ORIGIN),
+        "back": (c, END, DERIVED),
+        "back_at": (c, PARAMETERS),
+        "origin": (c, ORIGIN),
         "ahead": (c, END, DERIVED),
         "ahead_at": (c, PARAMETERS),
     }
@@ -157,7 +155,7 @@ class Fits:
         k = kinds()
         cast(Callable[..., int], follow)(
             slots, MOST_RENEWED, *(self.arrays[name] for name in FOLLOWED), layout.sensor_enu_m, layout.sensor_rot,
-            layout.env, layout.air, layout.ground, k.drags, k.priors,
+            layout.env, layout.air, k.drags, k.priors,
         )  # fmt: skip
 
     def weigh(self, slots: IntArray, layout: Layout) -> "Weighed":

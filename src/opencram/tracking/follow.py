@@ -9,23 +9,9 @@ The arrays have the bank's slots as first axis; `book` (slots, 6) holds whole nu
 
 import math
 
-import numpy as np
-
-from opencram.physics.flight import E_WIND_E, E_WIND_N, accel, landing
 from opencram.physics.kernel import device, kernel
 from opencram.tables import FloatArray, IntArray
-from opencram.tracking.fit import (
-    MEASURED,
-    PARAMETERS,
-    T_LOG_LIKE,
-    T_MISS,
-    T_PARTS,
-    T_TURN,
-    T_TURNS,
-    TOLD,
-    extend,
-    refit,
-)
+from opencram.tracking.fit import FAILS, MEASURED, T_LOG_LIKE, T_MISS, T_NOISE, T_PARTS, extend, place_of, refit
 
 B_COUNT, B_DONE, B_NEXT, B_STATE, B_BOOST, B_DEBRIS, BOOK = range(7)
 """Plots kept; plots the fit has taken in; with how many it is renewed; a STATE; whether thrust was seen; debris."""
@@ -34,45 +20,12 @@ NEW, FITTED, FAILED = range(3)
 FEWEST_PLOTS = 4
 GROWTH = 1.25
 """The fit is renewed when it has this many times the plots: often while it still moves, seldom later."""
-LEANS, UPRIGHT = 4.0, 2.5
-"""Innovations that follow each other by this many sigmas say that no one flight explains the plots; below the second
-number a later start is good enough."""
-POOR = 5.0
-"""So does a sum of squares this many sigmas too large, if a later start mends it."""
-MENDED = 0.7
-STARTS = 8
-"""A later start is looked for at each of so many parts of the plots."""
+MOST_FITS = 4
 SCALE_PRIOR = 10.0
 """The stated sigmas are held as if so many plots had shown them."""
 SCALE_LEAST, SCALE_MOST, SCALE_STEP = 0.1, 25.0, 1.1
 BOOST_MPS, BOOST_SIGMAS = 15.0, 4.0
 """An object faster than before by this much, and so surely, had a motor that burnt."""
-O_CLIMB, O_SLOWING, ORIGIN = 0, 1, 2
-"""Columns of `origin`: vertical speed at the launch (m/s), and how speed changes there by the metre (1/s)."""
-
-
-@device
-def _lean(told: FloatArray) -> float:
-    """By how many sigmas successive innovations have the same sign; 0 where nothing can be said."""
-    miss, parts = 0.0, 0.0
-    for m in range(MEASURED):
-        miss += told[T_MISS + m]
-        parts += told[T_PARTS + m]
-    if parts <= 0.0 or miss <= 0.0 or told[T_TURNS] <= 0.0:
-        return 0.0
-    return float(told[T_TURN] / math.sqrt(told[T_TURNS]) * parts / miss)
-
-
-@device
-def _misfit(told: FloatArray) -> tuple[float, float]:
-    """Squared innovations per measured number, and how many sigmas too large they are."""
-    miss, parts = 0.0, 0.0
-    for m in range(MEASURED):
-        miss += told[T_MISS + m]
-        parts += told[T_PARTS + m]
-    if parts <= 0.0:
-        return 1.0, 0.0
-    return miss / parts, (miss - parts) / math.sqrt(2.0 * parts)
 
 
 @device
@@ -88,95 +41,41 @@ def _rescale(scale: FloatArray, told: FloatArray) -> bool:
 
 
 @device
-def _later_start(
+def _begin_later(
+    slot: int,
+    start: int,
+    top: int,
+    book: IntArray,
     seen: FloatArray,
     by: IntArray,
-    prior: FloatArray,
     scale: FloatArray,
+    ref: FloatArray,
+    shift: FloatArray,
     told: FloatArray,
     places: FloatArray,
     rots: FloatArray,
     env: FloatArray,
     air: FloatArray,
-    drag: FloatArray,
-) -> int:
-    """From which plot on one flight explains the rest; 0 where the whole is explained as well as any part."""
-    ref, shift, cov = np.empty(PARAMETERS), np.empty(PARAMETERS), np.empty((PARAMETERS, PARAMETERS))
-    now, tangent, last, found = np.empty(7), np.empty((6, PARAMETERS)), np.empty(2 * MEASURED), np.empty(TOLD)
-    whole, _ = _misfit(told)
-    lean, best, start = _lean(told), 0, 0
-    n = len(seen)
-    for part in range(1, STARTS):
-        if (n * part) // STARTS == start or n - (n * part) // STARTS < FEWEST_PLOTS:
-            continue
-        start = (n * part) // STARTS
-        if not refit(
-            seen[start:], by[start:], False, prior, scale, ref, shift, cov, now, tangent, last, found,
-            places, rots, env, air, drag,
-        ):  # fmt: skip
-            continue
-        rest, _ = _misfit(found)
-        mended = lean >= LEANS or rest < MENDED * whole
-        if mended and _lean(found) < UPRIGHT and rest < whole:
-            return start
-        if n - start > n // 4 and rest < MENDED * whole:
-            best = start
-    return best
-
-
-@device
-def _boosted(seen: FloatArray, start: int, ref: FloatArray, shift: FloatArray, here: FloatArray) -> bool:
-    """Whether the object flew slower, before the plot `start` where its fit begins, than drag and gravity allow."""
-    span = seen[start, 0] - seen[0, 0]
-    far = 0.0
-    for k in range(3):
-        far += (ref[k] + shift[k] - here[k]) ** 2
-    speed = math.sqrt((ref[3] + shift[3]) ** 2 + (ref[4] + shift[4]) ** 2 + (ref[5] + shift[5]) ** 2)
-    blur = math.hypot(seen[0, 5], seen[0, 1] * seen[0, 6]) / span
-    return bool(speed - math.sqrt(far) / span > max(BOOST_MPS, BOOST_SIGMAS * blur))
-
-
-@device
-def _first_place(seen: FloatArray, by: IntArray, places: FloatArray, rots: FloatArray) -> FloatArray:
-    """Where the first plot was, (3)."""
-    el = 0.0 if math.isnan(seen[0, 3]) else seen[0, 3]
-    flat, rot = seen[0, 1] * math.cos(el), rots[by[0]]
-    d = (flat * math.sin(seen[0, 2]), flat * math.cos(seen[0, 2]), seen[0, 1] * math.sin(el))
-    out = np.empty(3)
-    for k in range(3):
-        out[k] = places[by[0], k] + rot[0, k] * d[0] + rot[1, k] * d[1] + rot[2, k] * d[2]
-    return out
-
-
-@device
-def _look_back(
-    ref: FloatArray,
-    shift: FloatArray,
-    env: FloatArray,
-    air: FloatArray,
-    ground: FloatArray,
-    drag: FloatArray,
-    back: FloatArray,
-    origin: FloatArray,
+    drags: FloatArray,
 ) -> None:
-    """The way back to the ground: place, time and speed there with derivatives (4, 10), and how it set out."""
-    start, y, here = ref[:7] + shift[:7], np.empty(7), env.copy()
-    here[E_WIND_E], here[E_WIND_N] = env[E_WIND_E] + ref[7] + shift[7], env[E_WIND_N] + ref[8] + shift[8]
-    if not landing(start, -1.0, here, air, ground, drag, np.eye(6, PARAMETERS), y, back):
-        back[:], origin[:] = math.nan, math.nan
-        return
-    a = accel(y, here, air, drag)
-    origin[O_CLIMB] = y[5]
-    origin[O_SLOWING] = (y[3] * a[0] + y[4] * a[1] + y[5] * a[2]) / (y[3] ** 2 + y[4] ** 2 + y[5] ** 2)
-
-
-@device
-def _drop(slot: int, start: int, book: IntArray, seen: FloatArray, by: IntArray) -> None:
-    """Forget the plots in front of `start`."""
-    n = book[slot, B_COUNT] - start
-    for i in range(n):
+    """Forget the plots in front of `start`, and note whether the object was slower then than a flight leads to."""
+    n = book[slot, B_COUNT]
+    early = place_of(seen[slot, 0], places[by[slot, 0]], rots[by[slot, 0]])
+    late = place_of(seen[slot, start], places[by[slot, start]], rots[by[slot, start]])
+    end = place_of(seen[slot, n - 1], places[by[slot, n - 1]], rots[by[slot, n - 1]])
+    before, after, blur = 0.0, 0.0, math.hypot(seen[slot, 0, 5], seen[slot, 0, 1] * seen[slot, 0, 6])
+    for k in range(3):
+        before += (late[k] - early[k]) ** 2
+        after += (end[k] - late[k]) ** 2
+    span, rest = seen[slot, start, 0] - seen[slot, 0, 0], seen[slot, n - 1, 0] - seen[slot, start, 0]
+    faster = math.sqrt(after) / rest - math.sqrt(before) / span
+    if faster > max(BOOST_MPS, BOOST_SIGMAS * math.sqrt(2.0) * blur * (1.0 / span + 1.0 / rest)):
+        book[slot, B_BOOST] = 1
+    for i in range(n - start):
         seen[slot, i], by[slot, i] = seen[slot, start + i], by[slot, start + i]
-    book[slot, B_COUNT] = n
+    book[slot, B_COUNT] = n - start
+    for m in range(MEASURED):
+        scale[slot, m] = told[slot, top, T_NOISE + m]
 
 
 @device
@@ -193,7 +92,6 @@ def _renew(
     cov: FloatArray,
     now: FloatArray,
     tangent: FloatArray,
-    last: FloatArray,
     told: FloatArray,
     places: FloatArray,
     rots: FloatArray,
@@ -204,57 +102,36 @@ def _renew(
 ) -> int:
     """Fit all plots of one track anew under each drag curve; returns how many plots that were."""
     known, spent, searched = book[slot, B_STATE] == FITTED, 0, False
-    for _ in range(4):
-        n = book[slot, B_COUNT]
+    for _ in range(MOST_FITS):
+        n, start, top = book[slot, B_COUNT], 0, s_from
         spent += n
-        good, top = True, s_from
         for s in range(s_from, s_to):
-            good = good and refit(
+            found = refit(
                 seen[slot, :n], by[slot, :n], known, priors[s], scale[slot], ref[slot, s], shift[slot, s],
-                cov[slot, s], now[slot, s], tangent[slot, s], last[slot, s], told[slot, s],
-                places, rots, env, air, drags[s],
+                cov[slot, s], now[slot, s], tangent[slot, s], told[slot, s], places, rots, env, air, drags[s],
             )  # fmt: skip
-            if told[slot, s, T_LOG_LIKE] > told[slot, top, T_LOG_LIKE]:
-                top = s
-        book[slot, B_STATE], book[slot, B_DONE] = FITTED if good else FAILED, n
+            if s == s_from or told[slot, s, T_LOG_LIKE] > told[slot, top, T_LOG_LIKE]:
+                top, start = s, found if start != FAILS else FAILS
+            if found == FAILS:
+                start = FAILS
+        book[slot, B_STATE], book[slot, B_DONE] = FITTED if start != FAILS else FAILED, n
         book[slot, B_NEXT] = math.ceil(n * GROWTH)
-        if not good:
-            if not known:
-                break
-            known = False
-            continue
-        _, poor = _misfit(told[slot, top])
-        if not searched and n >= 2 * FEWEST_PLOTS - 2 and (_lean(told[slot, top]) > LEANS or poor > POOR):
-            searched = True
-            start = _later_start(
-                seen[slot, :n], by[slot, :n], priors[top], scale[slot], told[slot, top],
-                places, rots, env, air, drags[top],
-            )  # fmt: skip
-            if start > 0:
-                here, old = _first_place(seen[slot], by[slot], places, rots), seen[slot, : start + 1].copy()
-                _drop(slot, start, book, seen, by)
-                scale[slot] = 1.0
-                n = book[slot, B_COUNT]
-                refit(
-                    seen[slot, :n], by[slot, :n], False, priors[top], scale[slot], ref[slot, top], shift[slot, top],
-                    cov[slot, top], now[slot, top], tangent[slot, top], last[slot, top], told[slot, top],
-                    places, rots, env, air, drags[top],
-                )  # fmt: skip
-                if _boosted(old, start, ref[slot, top], shift[slot, top], here):
-                    book[slot, B_BOOST] = 1
-                known = False
-                continue
-        known = True
-        if not _rescale(scale[slot], told[slot, top]):
+        if start == FAILS and not known:
+            break
+        known = start != FAILS
+        if start > 0 and not searched and n - start >= FEWEST_PLOTS:
+            searched, known = True, False
+            _begin_later(slot, start, top, book, seen, by, scale, ref, shift, told, places, rots, env, air, drags)
+        elif known and not _rescale(scale[slot], told[slot, top]):
             break
     return spent
 
 
 @kernel(
     "int64(int64[::1], int64, int64[:,::1], float64[:,:,::1], int64[:,::1], float64[:,::1], float64[:,:,::1],"
-    "float64[:,:,::1], float64[:,:,:,::1], float64[:,:,::1], float64[:,:,:,::1], float64[:,:,::1], float64[:,:,::1],"
-    "float64[:,:,:,::1], float64[:,:,::1], float64[:,:,::1], float64[:,:,:,::1], float64[:,::1], float64[:,:,::1],"
-    "float64[::1], float64[:,::1], float64[:,::1], float64[:,::1], float64[:,::1])"
+    "float64[:,:,::1], float64[:,:,:,::1], float64[:,:,::1], float64[:,:,:,::1], float64[:,:,::1],"
+    "float64[:,:,:,::1], float64[:,:,:,::1], float64[:,::1], float64[:,:,::1],"
+    "float64[::1], float64[:,::1], float64[:,::1], float64[:,::1])"
 )
 def follow(
     slots: IntArray,
@@ -268,24 +145,21 @@ def follow(
     cov: FloatArray,
     now: FloatArray,
     tangent: FloatArray,
-    last: FloatArray,
     told: FloatArray,
     back: FloatArray,
-    back_at: FloatArray,
-    origin: FloatArray,
     ahead: FloatArray,
     places: FloatArray,
     rots: FloatArray,
     env: FloatArray,
     air: FloatArray,
-    ground: FloatArray,
     drags: FloatArray,
     priors: FloatArray,
 ) -> int:
     """Bring the fits of `slots` up to their newest plots; returns how many plots the renewed ones had.
 
     No more are renewed once those had `most` plots together; the others are extended, and renewed when their turn
-    comes. So the slots are given in order of urgency. The flights `ahead` of those renewed are marked to be flown anew.
+    comes. So the slots are given in order of urgency. The flights `back` and `ahead` of those renewed
+    are marked to be flown anew.
     """
     spent = 0
     for i in range(len(slots)):
@@ -296,22 +170,16 @@ def follow(
         due = book[slot, B_STATE] != FITTED or n >= book[slot, B_NEXT]
         if due and spent < most:
             spent += _renew(
-                slot, s_from, s_to, book, seen, by, scale, ref, shift, cov, now, tangent, last, told,
-                places, rots, env, air, drags, priors,
+                slot, s_from, s_to, book, seen, by, scale, ref, shift, cov, now, tangent, told, places, rots, env, air,
+                drags, priors,
             )  # fmt: skip
-            for s in range(s_from, s_to):
-                if book[slot, B_STATE] == FITTED:
-                    _look_back(
-                        ref[slot, s], shift[slot, s], env, air, ground, drags[s], back[slot, s], origin[slot, s]
-                    )
-                    back_at[slot, s] = shift[slot, s]
-            ahead[slot, :, 3, 0] = math.nan
+            back[slot, :, 3, 0], ahead[slot, :, 3, 0] = math.nan, math.nan
         elif book[slot, B_STATE] == FITTED:
             done = book[slot, B_DONE]
             for s in range(s_from, s_to):
                 extend(
                     seen[slot, done:n], by[slot, done:n], seen[slot, done - 1, 0], scale[slot], ref[slot, s],
-                    shift[slot, s], cov[slot, s], now[slot, s], tangent[slot, s], last[slot, s], told[slot, s],
+                    shift[slot, s], cov[slot, s], now[slot, s], tangent[slot, s], told[slot, s],
                     places, rots, env, air, drags[s],
                 )  # fmt: skip
             book[slot, B_DONE] = n

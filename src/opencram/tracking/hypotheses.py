@@ -15,12 +15,12 @@ from functools import cache
 
 import numpy as np
 
-from opencram.physics.flight import E_WIND_E, E_WIND_N, landing
+from opencram.physics.flight import E_WIND_E, E_WIND_N, accel, landing
 from opencram.physics.kernel import device, kernel
 from opencram.physics.threats import Threat, catalogue
 from opencram.tables import FloatArray, IntArray
 from opencram.tracking.fit import PARAMETERS, T_LOG_LIKE
-from opencram.tracking.follow import B_BOOST, B_DEBRIS, B_DONE, O_CLIMB, O_SLOWING
+from opencram.tracking.follow import B_BOOST, B_DEBRIS, B_DONE
 
 C_SHAPE, C_LN_BETA, C_SIGMA, C_SLOWEST, C_FASTEST, C_LN_PRIOR, C_BURN_S, C_BURN_M = range(8)
 C_LOW, C_HIGH, C_RCS, C_PREDICTED, CLASS = range(8, 13)
@@ -30,6 +30,8 @@ burns and over what path; least and most launch elevation (rad); mean cross-sect
 X_TIME, X_COV, X_TIME_SIGMA, X_LAUNCH, X_LAUNCH_COV, X_LN_BETA, MIXED = 2, 3, 6, 7, 9, 12, 13
 """Columns of the mixture, from 0: impact east, north, seconds; covariance ee, en, nn; sigma of the time; launch east,
 north; its covariance; ln(beta)."""
+O_CLIMB, O_SLOWING, ORIGIN = 0, 1, 2
+"""Columns of the launch: vertical speed (m/s), and how speed changes there by the metre (1/s)."""
 
 LEAST_WEIGHT = 0.02
 """Hypotheses below this are dropped and the rest take their weight: their impact points cost as much as likely ones."""
@@ -39,9 +41,11 @@ ELEVATION_TOLERANCE_RAD = math.radians(4.0)
 RCS_SIGMA_DB, FADING_DB, FADING_MEAN_DB = 5.0, 5.6, -2.5
 """How far a type's mean cross-section is from the catalogue's; standard deviation and mean of an exponentially
 distributed one in dB (Swerling's case 1)."""
-BURNT_SHARE, BURNT_SIGMA_S, SURE = 0.5, 0.2, 8.0
-"""Free flight cannot begin before the motor has burnt: seen from the virtual launch of its ballistic part, that is
-after half the time that it burns. No such evidence counts for more than e-8."""
+BURNT_SHARE, BURNT_SIGMA_S, SURE = 0.4, 0.2, 8.0
+"""Free flight cannot begin before the motor has burnt: at even thrust the path until then, flown at the speed reached,
+takes about half the time that it burns. No such evidence counts for more than e-8."""
+FASTEST_SPAN_MPS, WIDEST_RAD = 3_000.0, 1.6
+"""A flight back that finds no launch tells nothing: any speed up to this, any elevation."""
 WANDER_M = 1.0
 """What gusts and tumbling leave uncertain of any impact point, one sigma per axis (assumed)."""
 LAUNCH_SIGMA_M = 60.0
@@ -146,7 +150,7 @@ def _launch_evidence(
 ) -> float:
     """ln of the density of the launch's speed and elevation, and of the time and sight of a motor's burning."""
     if math.isnan(back[0, 0]):
-        return 0.0
+        return -math.log(FASTEST_SPAN_MPS * WIDEST_RAD)
     speed, age = back[3, 0], -back[2, 0]
     for j in range(PARAMETERS):
         speed += back[3, 1 + j] * (shift[j] - at[j])
@@ -174,6 +178,29 @@ def _size_evidence(rcs: FloatArray, c: FloatArray) -> float:
         return 0.0
     var = RCS_SIGMA_DB**2 + FADING_DB**2 / rcs[1]
     return float(-0.5 * (rcs[0] / rcs[1] - FADING_MEAN_DB - c[C_RCS]) ** 2 / var)
+
+
+@device
+def _fly_back(
+    shift: FloatArray,
+    ref: FloatArray,
+    env: FloatArray,
+    air: FloatArray,
+    ground: FloatArray,
+    drag: FloatArray,
+    back: FloatArray,
+    origin: FloatArray,
+) -> None:
+    """The launch of the flight `shift` away from the reference: place, time, speed and derivatives (4, 10)."""
+    y, down, here = ref[:7] + shift[:7], np.empty(7), env.copy()
+    here[E_WIND_E], here[E_WIND_N] = env[E_WIND_E] + ref[7] + shift[7], env[E_WIND_N] + ref[8] + shift[8]
+    if not landing(y, -1.0, here, air, ground, drag, np.eye(6, PARAMETERS), down, back):
+        back[0:2, 0], back[3, 0] = math.nan, 0.0
+        return
+    a = accel(down, here, air, drag)
+    origin[O_CLIMB] = down[5]
+    along = down[3] * a[0] + down[4] * a[1] + down[5] * a[2]
+    origin[O_SLOWING] = along / (down[3] ** 2 + down[4] ** 2 + down[5] ** 2)
 
 
 @device
@@ -308,10 +335,14 @@ def _weights(
     shift: FloatArray,
     cov: FloatArray,
     told: FloatArray,
+    rcs: FloatArray,
     back: FloatArray,
     back_at: FloatArray,
     origin: FloatArray,
-    rcs: FloatArray,
+    env: FloatArray,
+    air: FloatArray,
+    ground: FloatArray,
+    drags: FloatArray,
     own: FloatArray,
     own_cov: FloatArray,
     weight: FloatArray,
@@ -323,10 +354,13 @@ def _weights(
         weight[c] = -math.inf
         if (s == len(priors) - 1) == debris:
             _given_class(shift[slot, s], cov[slot, s], ref[slot, s], row, priors[s], own[c], own_cov[c])
+            if math.isnan(back[slot, c, 3, 0]):
+                _fly_back(own[c], ref[slot, s], env, air, ground, drags[s], back[slot, c], origin[slot, c])
+                back_at[slot, c] = own[c]
             weight[c] = row[C_LN_PRIOR] + told[slot, s, T_LOG_LIKE] + _size_evidence(rcs[slot], row)
             weight[c] += _drag_evidence(ref[slot, s, 6] + shift[slot, s, 6], cov[slot, s, 6, 6], row, priors[s])
             weight[c] += _launch_evidence(
-                own[c], own_cov[c], back[slot, s], back_at[slot, s], origin[slot, s], boost, row
+                own[c], own_cov[c], back[slot, c], back_at[slot, c], origin[slot, c], boost, row
             )
         top = max(top, weight[c])
     for c in range(len(classes)):
@@ -338,8 +372,8 @@ def _weights(
 
 @kernel(
     "void(int64[::1], float64[:,::1], float64[:,::1], int64[:,::1], float64[:,:,::1], float64[:,:,::1],"
-    "float64[:,:,::1], float64[:,:,:,::1], float64[:,:,::1], float64[:,:,:,::1], float64[:,:,::1], float64[:,:,:,::1],"
-    "float64[:,:,::1], float64[:,:,::1], float64[:,::1], float64[:,:,:,::1], float64[:,:,::1],"
+    "float64[:,:,::1], float64[:,:,:,::1], float64[:,:,::1], float64[:,:,:,::1], float64[:,:,::1], float64[:,::1],"
+    "float64[:,:,:,::1], float64[:,:,::1], float64[:,:,::1], float64[:,:,:,::1], float64[:,:,::1],"
     "float64[::1], float64[:,::1], float64[:,::1], float64[:,::1],"
     "float64[:,::1], float64[:,:,::1], float64[:,:,:,::1], float64[:,:,::1], float64[:,:,:,::1], float64[:,:,::1],"
     "float64[:,:,:,::1], float64[:,::1])"
@@ -356,10 +390,10 @@ def weigh(
     now: FloatArray,
     tangent: FloatArray,
     told: FloatArray,
+    rcs: FloatArray,
     back: FloatArray,
     back_at: FloatArray,
     origin: FloatArray,
-    rcs: FloatArray,
     ahead: FloatArray,
     ahead_at: FloatArray,
     env: FloatArray,
@@ -378,15 +412,16 @@ def weigh(
     """Weights (n, c) of the classes of each slot; for those of LEAST_WEIGHT and more their state (n, c, 7) now, impact
     (east, north, seconds: n, c, 3) and launch (east, north: n, c, 2), with covariances; their mixture (n, 13).
 
-    `ahead` (slots, c, 4, 10) keeps the flights to the ground, NaN where a class has to be flown anew. An impact is NaN
-    where the flight does not come down.
+    `back` and `ahead` (slots, c, 4, 10) keep the flights to the ground; their speed is NaN where a class has to be
+    flown anew. An impact or a launch is NaN where the flight does not come down.
     """
     own, own_cov = np.empty((len(classes), PARAMETERS)), np.empty((len(classes), PARAMETERS, PARAMETERS))
     for i in range(len(slots)):
         slot = slots[i]
         _weights(
-            slot, classes, priors, book, ref, shift, cov, told, back, back_at, origin, rcs, own, own_cov, weight[i]
-        )
+            slot, classes, priors, book, ref, shift, cov, told, rcs, back, back_at, origin, env, air, ground, drags,
+            own, own_cov, weight[i],
+        )  # fmt: skip
         for c in range(len(classes)):
             if weight[i, c] < LEAST_WEIGHT:
                 continue
@@ -401,5 +436,5 @@ def weigh(
             _state(own[c], own_cov[c], ref[slot, s], now[slot, s], tangent[slot, s], mean[i, c], spread[i, c])
             _ends(ahead[slot, c], own[c], ahead_at[slot, c], own_cov[c], 3, WANDER_M**2, fall[i, c], fall_cov[i, c])
             burn = LAUNCH_SIGMA_M**2 if classes[c, C_BURN_S] > 0.0 else 0.0
-            _ends(back[slot, s], own[c], back_at[slot, s], own_cov[c], 2, burn, came[i, c], came_cov[i, c])
+            _ends(back[slot, c], own[c], back_at[slot, c], own_cov[c], 2, burn, came[i, c], came_cov[i, c])
         _mix(weight[i], classes, mean[i], fall[i], fall_cov[i], came[i], came_cov[i], mixed[i])
