@@ -34,7 +34,7 @@ from opencram.tracking.hypotheses import (
 )
 
 NAMED_AT, FAMILY_AT = 0.4, 0.85
-"""A class is named when it is the likeliest by far and its family beyond doubt: then most of what it may be is right."""
+"""A class is named when its family is beyond doubt, and within that it is likelier than an even choice of three."""
 PATIENCE_PLOTS, PATIENCE_NS = 20, 2_000_000_000
 """What does not fly ballistically is named only after this many plots and this long."""
 DRONE_SPEED_MPS, DRONE_HEIGHT_M = (25.0, 80.0), 3_000.0
