@@ -1,8 +1,13 @@
 """What is built in, as rows of text for people: scenarios, sites and threats."""
 
+from __future__ import annotations
+
 import math
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from opencram.physics.threats import Threat
 
 Listing = tuple[tuple[str, ...], Sequence[tuple[str, ...]]]
 """The columns' names, and the rows."""
@@ -31,9 +36,19 @@ def _sites() -> Listing:
 def _threats() -> Listing:
     from opencram.physics.threats import catalogue
 
-    rows = [(t.id, t.family, t.title["en"], _kilometres(t.range_m), t.source) for t in catalogue().values()]
-    return ("name", "family", "what it is", "reach (km)", "source"), rows
+    columns = ("name", "what it is", "speed (m/s)", "elevation (°)", "range (km)", "m/(Cd₀A) (kg/m²)", "how often (%)")
+    return columns, [_threat(threat) for threat in catalogue().values()]
 
 
-def _kilometres(span_m: tuple[float, float]) -> str:
-    return "–" if any(map(math.isnan, span_m)) else " to ".join(f"{m / 1e3:g}" for m in span_m)
+def _threat(t: Threat) -> tuple[str, ...]:
+    elevation_deg, range_km = map(math.degrees, t.elevation_rad), (m / 1e3 for m in t.range_m)
+    beta = "–"
+    if math.isfinite(t.ln_beta):
+        beta = f"{float(f'{math.exp(t.ln_beta):.2g}'):,.0f} ± {100 * t.ln_beta_sigma:.0f} %"
+    often = f"{100 * t.prior:.0f}" if t.prior > 0.0 else "–"
+    return t.id, t.title["en"], _span(t.speed_mps), _span(elevation_deg), _span(range_km), beta, often
+
+
+def _span(ends: Iterable[float]) -> str:
+    low, high = ends
+    return "–" if math.isnan(low) else f"{low:.3g} to {high:,.0f}" if high >= 1e3 else f"{low:.3g} to {high:.3g}"

@@ -39,8 +39,11 @@ class Threat:
     ln_beta: float
     """ln of m / (Cd0 A) in kg/m2."""
     ln_beta_sigma: float
+    """How far a round of the class may be from it, one sigma."""
     speed_mps: tuple[float, float]
     """Least and most at launch, for rockets at burn-out."""
+    elevation_rad: tuple[float, float]
+    """Least and most at which the class is launched."""
     range_m: tuple[float, float]
     motor: Motor | None
     muzzle_mps: float
@@ -63,8 +66,7 @@ def catalogue() -> Mapping[str, Threat]:
     text = files("opencram.physics").joinpath("threats.yaml").read_text(encoding="utf-8")
     raw = YAML(typ="safe").load(text)
     shapes = {name: drag_table(curve["mach"], curve["cd"]) for name, curve in raw["drag"].items()}
-    sigma = float(raw["ln_beta_sigma"]["value"])
-    return MappingProxyType({row["id"]: _threat(row, shapes, sigma) for row in raw["threats"]})
+    return MappingProxyType({row["id"]: _threat(row, shapes) for row in raw["threats"]})
 
 
 @cache
@@ -78,7 +80,8 @@ def class_index(threat_id: str) -> int:
     return tuple(catalogue()).index(threat_id)
 
 
-def _threat(row: dict[str, Any], shapes: dict[str, Floats], sigma: float) -> Threat:
+def _threat(row: dict[str, Any], shapes: dict[str, Floats]) -> Threat:
+    low, high = _span(row, "elevation_deg")
     mass, diameter, cd0 = _number(row, "mass_kg"), _number(row, "diameter_m"), _number(row, "cd0")
     return Threat(
         id=row["id"],
@@ -90,8 +93,9 @@ def _threat(row: dict[str, Any], shapes: dict[str, Floats], sigma: float) -> Thr
         cd0=cd0,
         drag=shapes[row["drag"]].copy() if "drag" in row else np.ones(MACH_ROWS),
         ln_beta=math.log(mass / (cd0 * math.pi / 4.0 * diameter**2)),
-        ln_beta_sigma=sigma,
+        ln_beta_sigma=_number(row, "ln_beta_sigma"),
         speed_mps=_span(row, "speed_mps"),
+        elevation_rad=(math.radians(low), math.radians(high)),
         range_m=_span(row, "range_m"),
         motor=_motor(row.get("motor"), mass),
         muzzle_mps=_number(row, "muzzle_mps"),
