@@ -22,8 +22,9 @@ from py_ballisticcalc import (
 )
 
 from opencram.physics.air import air_table
-from opencram.physics.flight import FLAT, environment, ground_jacobian, to_ground
+from opencram.physics.flight import ground_jacobian, to_ground
 from opencram.physics.frames import Origin
+from opencram.physics.place import FLAT, environment
 from opencram.physics.threats import catalogue
 
 SPEED_MPS, ELEVATION_DEG = 563.0, 45.0

@@ -12,6 +12,7 @@ from scipy.integrate import solve_ivp
 from opencram.physics import flight
 from opencram.physics.air import air_table
 from opencram.physics.frames import Origin, enu_to_geodetic
+from opencram.physics.place import FLAT, environment
 
 MACHS = [0.90, 0.95, 1.00, 1.10, 1.20, 1.50, 2.00]
 CDS = [0.147, 0.192, 0.338, 0.388, 0.380, 0.340, 0.291]
@@ -95,7 +96,7 @@ def test_impact_agrees_with_the_inertial_model(
     origin = Origin(np.radians(lat), np.radians(lon), 0.0)
     air = air_table(0.0, wind=[(0.0, wind, 0.5 * wind)])
     start = np.array([0.0, 0.0, 0.0, *vel, np.log(beta)])
-    ground = flight.to_ground(start, 1, flight.environment(origin), air, flight.FLAT, SHELL)
+    ground = flight.to_ground(start, 1, environment(origin), air, FLAT, SHELL)
     ours = enu_to_geodetic(ground[:3], origin)
     metres = np.radians([lat_end, lon_end]) - np.array([ours[0], ours[1]])
     metres *= A * np.array([1.0, np.cos(np.radians(lat))])

@@ -5,8 +5,9 @@ import pytest
 
 from opencram.physics import flight
 from opencram.physics.air import air_table
-from opencram.physics.flight import FLAT, environment, fly_boosted, ground_impact_of, to_ground
+from opencram.physics.flight import fly_boosted, ground_impact_of, to_ground
 from opencram.physics.frames import Origin
+from opencram.physics.place import E_SPIN_E, E_SPIN_U, FLAT, environment
 from opencram.physics.threats import Threat, catalogue
 
 AIR = air_table(0.0)
@@ -15,7 +16,7 @@ AIR = air_table(0.0)
 def still_earth() -> np.ndarray:
     """Range tables are without the earth's rotation."""
     env = environment(Origin(np.radians(45.0), 0.0))
-    env[flight.E_SPIN_E : flight.E_SPIN_U + 1] = 0.0
+    env[E_SPIN_E : E_SPIN_U + 1] = 0.0
     return env
 
 

@@ -19,6 +19,7 @@ from py_ballisticcalc import (
 
 from opencram.physics import flight
 from opencram.physics.air import air_table
+from opencram.physics.place import E_GRAVITY, E_RADIUS, ENV_SIZE, FLAT
 
 SHELL = ([0.0, 0.90, 0.95, 1.00, 1.10, 1.20, 1.50, 2.00], [0.147, 0.147, 0.192, 0.338, 0.388, 0.380, 0.340, 0.291])
 MORTAR = ([0.0, 0.70, 0.85, 0.87, 0.90, 0.93, 0.95], [0.119, 0.119, 0.120, 0.122, 0.126, 0.148, 0.182])
@@ -60,13 +61,13 @@ def other(
 def test_range_and_time(
     speed: float, el_deg: float, mass_kg: float, width_m: float, curve: tuple[list[float], list[float]], wind: float
 ) -> None:
-    env = np.zeros(flight.ENV_SIZE)
-    env[flight.E_GRAVITY], env[flight.E_RADIUS] = 9.80665, 1e12
+    env = np.zeros(ENV_SIZE)
+    env[E_GRAVITY], env[E_RADIUS] = 9.80665, 1e12
     el, area = np.radians(el_deg), np.pi / 4.0 * width_m**2
     ln_beta = np.log(mass_kg / (curve[1][0] * area))
     y = np.array([0.0, 0.0, 0.0, speed * np.cos(el), 0.0, speed * np.sin(el), ln_beta])
     air = air_table(0.0, wind=[(0.0, wind, 0.0)])
-    ours = flight.to_ground(y, 1, env, air, flight.FLAT, flight.drag_table(*curve))
+    ours = flight.to_ground(y, 1, env, air, FLAT, flight.drag_table(*curve))
     range_m, time_s = other(speed, el_deg, mass_kg, width_m, curve, wind)
     assert ours[0] == pytest.approx(range_m, rel=5e-4)
     assert ours[7] == pytest.approx(time_s, rel=5e-4)

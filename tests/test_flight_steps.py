@@ -6,10 +6,11 @@ import pytest
 from opencram.physics import flight
 from opencram.physics.air import air_table
 from opencram.physics.frames import Origin
+from opencram.physics.place import E_GRAVITY, E_RADIUS, E_SPIN_E, E_SPIN_U, FLAT, environment, height_m
 from opencram.physics.threats import Threat, catalogue
 
 ORIGIN = Origin(np.radians(33.3), np.radians(44.4), 0.0)
-ENV = flight.environment(ORIGIN)
+ENV = environment(ORIGIN)
 AIR = air_table(0.0, wind=[(0.0, 5.0, -3.0), (10_000.0, 20.0, 5.0)])
 VACUUM = air_table(0.0) * np.array([0.0, 1.0, 0.0, 0.0])
 SHELL = catalogue()["shell-155"]
@@ -24,8 +25,8 @@ def start(speed: float, az_deg: float, el_deg: float, ln_beta: float = SHELL.ln_
 
 def height_of(states: np.ndarray) -> np.ndarray:
     """Height over the sphere, from the distance to its centre in extended precision."""
-    centred = states[..., :3].astype(np.longdouble) + np.array([0.0, 0.0, ENV[flight.E_RADIUS]], np.longdouble)
-    return np.asarray(np.sqrt((centred**2).sum(axis=-1)) - ENV[flight.E_RADIUS], np.float64)
+    centred = states[..., :3].astype(np.longdouble) + np.array([0.0, 0.0, ENV[E_RADIUS]], np.longdouble)
+    return np.asarray(np.sqrt((centred**2).sum(axis=-1)) - ENV[E_RADIUS], np.float64)
 
 
 def tiny_steps(y0: np.ndarray, direction: int, drag: np.ndarray, dt: float = 0.004) -> np.ndarray:
@@ -46,7 +47,7 @@ def tiny_steps(y0: np.ndarray, direction: int, drag: np.ndarray, dt: float = 0.0
 def test_impact_is_within_a_metre_of_tiny_steps(threat: Threat, el_deg: int) -> None:
     for speed in (max(threat.speed_mps[0], 100.0), threat.speed_mps[1]):
         y = start(speed, 37.0, el_deg, threat.ln_beta, up_m=1.0)
-        found = flight.to_ground(y, 1, ENV, AIR, flight.FLAT, threat.drag)
+        found = flight.to_ground(y, 1, ENV, AIR, FLAT, threat.drag)
         east, north, t = tiny_steps(y, 1, threat.drag)
         assert np.hypot(found[0] - east, found[1] - north) < 0.5
         assert found[7] == pytest.approx(t, abs=0.003)
@@ -56,16 +57,16 @@ def test_impact_is_within_a_metre_of_tiny_steps(threat: Threat, el_deg: int) -> 
 @pytest.mark.parametrize("threat", CLASSES, ids=lambda t: t.id)
 def test_back_from_the_impact_is_the_launch(threat: Threat) -> None:
     y = start(threat.speed_mps[1], 250.0, 50.0, threat.ln_beta)
-    down = flight.to_ground(y, 1, ENV, AIR, flight.FLAT, threat.drag)
-    back = flight.to_ground(down[:7].copy(), -1, ENV, AIR, flight.FLAT, threat.drag)
+    down = flight.to_ground(y, 1, ENV, AIR, FLAT, threat.drag)
+    back = flight.to_ground(down[:7].copy(), -1, ENV, AIR, FLAT, threat.drag)
     assert np.hypot(back[0], back[1]) < 0.5
     assert back[7] == pytest.approx(-down[7], abs=0.003)
 
 
 def test_energy_is_kept_without_air_and_coriolis_does_no_work() -> None:
     path = flight.fly(start(700.0, 30.0, 60.0), 0.5, 220, ENV, VACUUM, SHELL.drag)
-    radius = ENV[flight.E_RADIUS]
-    energy = 0.5 * (path[:, 3:6] ** 2).sum(axis=1) - ENV[flight.E_GRAVITY] * radius**2 / (radius + height_of(path))
+    radius = ENV[E_RADIUS]
+    energy = 0.5 * (path[:, 3:6] ** 2).sum(axis=1) - ENV[E_GRAVITY] * radius**2 / (radius + height_of(path))
     assert height_of(path).max() > 15_000.0
     np.testing.assert_allclose(energy, energy[0], rtol=0.0, atol=1e-6)
 
@@ -80,7 +81,7 @@ def test_air_only_takes_energy() -> None:
 def test_a_dropped_body_drifts_east() -> None:
     """The textbook deflection w g t^3 cos(lat) / 3 of a fall without air."""
     y = start(0.0, 0.0, 0.0, up_m=2000.0)
-    down = flight.to_ground(y, 1, ENV, VACUUM, flight.FLAT, SHELL.drag)
+    down = flight.to_ground(y, 1, ENV, VACUUM, FLAT, SHELL.drag)
     spin, gravity = 7.292115e-5, ORIGIN.gravity_mps2
     assert down[0] == pytest.approx(spin * gravity * down[7] ** 3 * np.cos(ORIGIN.lat_rad) / 3.0, rel=2e-3)
     assert abs(down[1]) < 0.01
@@ -89,7 +90,7 @@ def test_a_dropped_body_drifts_east() -> None:
 def test_height_is_exact_near_and_far() -> None:
     rng = np.random.default_rng(3)
     for pos in rng.uniform(-40_000.0, 40_000.0, (200, 3)):
-        found = flight.height_m(*pos, ENV[flight.E_RADIUS])
+        found = height_m(*pos, ENV[E_RADIUS])
         assert found == pytest.approx(float(height_of(pos)), abs=2e-11 * max(1.0, abs(pos).max()))
 
 
@@ -97,15 +98,15 @@ def test_wind_carries_a_body_along() -> None:
     """A light body that falls long ends with the wind's speed."""
     air = air_table(0.0, wind=[(0.0, 7.0, -4.0)])
     env = ENV.copy()
-    env[flight.E_SPIN_E : flight.E_SPIN_U + 1] = 0.0
+    env[E_SPIN_E : E_SPIN_U + 1] = 0.0
     path = flight.fly(start(0.0, 0.0, 0.0, np.log(20.0), up_m=1500.0), 1.0, 40, env, air, np.ones(201))
     np.testing.assert_allclose(path[-1, 3:5], [7.0, -4.0], atol=1e-3)
 
 
 def test_burn_out_speed_is_tsiolkovskys() -> None:
     nothing = ENV.copy()
-    nothing[flight.E_GRAVITY] = 0.0
-    nothing[flight.E_SPIN_E : flight.E_SPIN_U + 1] = 0.0
+    nothing[E_GRAVITY] = 0.0
+    nothing[E_SPIN_E : E_SPIN_U + 1] = 0.0
     motor = np.array(flight.Motor(1.83, 2000.0, 0.7))
     path = flight.fly_boosted(start(40.0, 90.0, 30.0), motor, 0.1, 30, nothing, VACUUM, SHELL.drag)
     speeds = np.linalg.norm(path[:, 3:6], axis=1)
@@ -137,34 +138,34 @@ def test_impact_of_a_path_is_that_of_the_flight() -> None:
     y = start(600.0, 120.0, 40.0)
     path = flight.fly(y, 0.25, 300, ENV, AIR, SHELL.drag)
     found = flight.ground_impact_of(path, 0.25, ENV)
-    direct = flight.to_ground(y, 1, ENV, AIR, flight.FLAT, SHELL.drag)
+    direct = flight.to_ground(y, 1, ENV, AIR, FLAT, SHELL.drag)
     np.testing.assert_allclose(found[:3], direct[:3], atol=0.5)
     assert found[7] == pytest.approx(direct[7], abs=0.002)
     assert np.isnan(flight.ground_impact_of(path[:50], 0.25, ENV)).all()
 
 
 def test_ground_above_the_origin() -> None:
-    raised = flight.environment(ORIGIN, ground_up_m=300.0)
+    raised = environment(ORIGIN, ground_up_m=300.0)
     y = start(300.0, 0.0, 60.0, up_m=300.0)
-    down = flight.to_ground(y, 1, raised, AIR, flight.FLAT, SHELL.drag)
+    down = flight.to_ground(y, 1, raised, AIR, FLAT, SHELL.drag)
     assert height_of(down) == pytest.approx(300.0, abs=1e-3)
-    assert down[7] < flight.to_ground(y, 1, ENV, AIR, flight.FLAT, SHELL.drag)[7]
+    assert down[7] < flight.to_ground(y, 1, ENV, AIR, FLAT, SHELL.drag)[7]
 
 
 def test_under_the_ground_and_sinking_is_carried_back() -> None:
     y = start(300.0, 45.0, 50.0)
-    down = flight.to_ground(y, 1, ENV, AIR, flight.FLAT, SHELL.drag)
+    down = flight.to_ground(y, 1, ENV, AIR, FLAT, SHELL.drag)
     below = flight.fly(down[:7].copy(), 0.8, 1, ENV, AIR, SHELL.drag)[1]
-    again = flight.to_ground(below, 1, ENV, AIR, flight.FLAT, SHELL.drag)
+    again = flight.to_ground(below, 1, ENV, AIR, FLAT, SHELL.drag)
     np.testing.assert_allclose(again[:2], down[:2], atol=1e-2)
     assert again[7] == pytest.approx(-0.8, abs=1e-4)
 
 
 def test_under_the_ground_and_climbing_flies_on() -> None:
     y = start(300.0, 45.0, 50.0, up_m=-5.0)
-    down = flight.to_ground(y, 1, ENV, AIR, flight.FLAT, SHELL.drag)
+    down = flight.to_ground(y, 1, ENV, AIR, FLAT, SHELL.drag)
     assert down[7] > 40.0
-    launch = flight.to_ground(y, -1, ENV, AIR, flight.FLAT, SHELL.drag)
+    launch = flight.to_ground(y, -1, ENV, AIR, FLAT, SHELL.drag)
     assert 0.0 < launch[7] < 0.1
 
 
@@ -179,11 +180,11 @@ def test_under_the_ground_and_climbing_flies_on() -> None:
     ids=["too long", "never above ground", "not a number", "too fast"],
 )
 def test_no_ground_is_nan(y: np.ndarray) -> None:
-    assert np.isnan(flight.to_ground(y, 1, ENV, VACUUM, flight.FLAT, SHELL.drag)).all()
-    assert np.isnan(flight.ground_jacobian(y, 1, ENV, VACUUM, flight.FLAT, SHELL.drag)).all()
+    assert np.isnan(flight.to_ground(y, 1, ENV, VACUUM, FLAT, SHELL.drag)).all()
+    assert np.isnan(flight.ground_jacobian(y, 1, ENV, VACUUM, FLAT, SHELL.drag)).all()
 
 
 def test_backwards_beyond_all_speed_is_nan() -> None:
     """A light body 8 km up, falling slowly, cannot have been fired from the ground."""
     y = start(60.0, 0.0, -45.0, np.log(100.0), up_m=8000.0)
-    assert np.isnan(flight.to_ground(y, -1, ENV, AIR, flight.FLAT, np.ones(201))).all()
+    assert np.isnan(flight.to_ground(y, -1, ENV, AIR, FLAT, np.ones(201))).all()

@@ -6,9 +6,10 @@ import pytest
 from opencram.physics import flight
 from opencram.physics.air import air_table
 from opencram.physics.frames import Origin
+from opencram.physics.place import E_WIND_E, FLAT, environment
 from opencram.physics.threats import Threat, catalogue
 
-ENV = flight.environment(Origin(np.radians(33.3), np.radians(44.4), 0.0))
+ENV = environment(Origin(np.radians(33.3), np.radians(44.4), 0.0))
 AIR = air_table(0.0, wind=[(0.0, 5.0, -3.0), (3000.0, 20.0, 5.0)])
 SHELL = catalogue()["shell-155"]
 STEPS = np.array([1.0, 1.0, 1.0, 0.1, 0.1, 0.1, 1e-3, 0.1, 0.1])
@@ -74,8 +75,8 @@ def by_differences(y: np.ndarray, direction: int, drag: np.ndarray) -> np.ndarra
             if j < 7:
                 moved[j] += sign * step
             else:
-                env[flight.E_WIND_E + j - 7] += sign * step
-            near = flight.to_ground(moved, direction, env, AIR, flight.FLAT, drag)
+                env[E_WIND_E + j - 7] += sign * step
+            near = flight.to_ground(moved, direction, env, AIR, FLAT, drag)
             # the product's own time of arrival only says how long to fly the tiny steps
             path = flight.fly(moved, direction * 0.01, int(abs(near[7]) / 0.01) + 100, env, AIR, drag)
             down = flight.ground_impact_of(path, direction * 0.01, env)
@@ -88,7 +89,7 @@ def by_differences(y: np.ndarray, direction: int, drag: np.ndarray) -> np.ndarra
 @pytest.mark.parametrize("threat", [t for t in CLASSES if t.family != "debris"], ids=lambda t: t.id)
 def test_ground_jacobian_is_the_derivative_of_the_flight(threat: Threat, direction: int) -> None:
     y = state(0.9 * threat.speed_mps[1], 50.0, threat.ln_beta)
-    found = flight.ground_jacobian(y, direction, ENV, AIR, flight.FLAT, threat.drag)
+    found = flight.ground_jacobian(y, direction, ENV, AIR, FLAT, threat.drag)
     expected = by_differences(y, direction, threat.drag)
     # the corners of the drag curve leave about a hundredth where a flight lingers at the speed of sound
     assert np.linalg.norm(found[:, 1:] - expected) < 0.015 * np.linalg.norm(expected)
@@ -97,7 +98,7 @@ def test_ground_jacobian_is_the_derivative_of_the_flight(threat: Threat, directi
 def test_ground_jacobian_is_exact_below_the_speed_of_sound() -> None:
     threat = catalogue()["mortar-60"]
     y = state(200.0, 60.0, threat.ln_beta)
-    found = flight.ground_jacobian(y, 1, ENV, AIR, flight.FLAT, threat.drag)
+    found = flight.ground_jacobian(y, 1, ENV, AIR, FLAT, threat.drag)
     expected = by_differences(y, 1, threat.drag)
     np.testing.assert_allclose(found[:3, 1:], expected[:3], rtol=2e-4, atol=1e-5)
     # the last step is long, and the table of the air has a corner in it
@@ -108,8 +109,8 @@ def test_ground_jacobian_is_exact_below_the_speed_of_sound() -> None:
 @pytest.mark.parametrize("threat", [t for t in CLASSES if t.family != "debris"], ids=lambda t: t.id)
 def test_ground_jacobian_has_the_values_of_the_flight(threat: Threat, direction: int) -> None:
     y = state(0.8 * threat.speed_mps[1], 55.0, threat.ln_beta)
-    found = flight.ground_jacobian(y, direction, ENV, AIR, flight.FLAT, threat.drag)
-    down = flight.to_ground(y, direction, ENV, AIR, flight.FLAT, threat.drag)
+    found = flight.ground_jacobian(y, direction, ENV, AIR, FLAT, threat.drag)
+    down = flight.to_ground(y, direction, ENV, AIR, FLAT, threat.drag)
     assert found[:3, 0].tolist() == down[[0, 1, 7]].tolist()
     assert found[3, 0] == pytest.approx(np.linalg.norm(down[3:6]), rel=1e-15)
 
@@ -121,7 +122,7 @@ def test_a_spread_of_states_lands_with_the_linear_covariance() -> None:
     sigma = np.array([15.0, 15.0, 15.0, 1.0, 1.0, 1.0, 0.02])
     drag = catalogue()["mortar-120"].drag
     cloud = y + rng.standard_normal((4000, 7)) * sigma
-    ends = np.array([flight.to_ground(one, 1, ENV, AIR, flight.FLAT, drag)[[0, 1, 7]] for one in cloud])
-    slopes = flight.ground_jacobian(y, 1, ENV, AIR, flight.FLAT, drag)[:3, 1:8]
+    ends = np.array([flight.to_ground(one, 1, ENV, AIR, FLAT, drag)[[0, 1, 7]] for one in cloud])
+    slopes = flight.ground_jacobian(y, 1, ENV, AIR, FLAT, drag)[:3, 1:8]
     linear = (slopes * sigma**2) @ slopes.T
     np.testing.assert_allclose(np.cov(ends.T), linear, rtol=0.1, atol=0.02 * np.abs(linear).max())

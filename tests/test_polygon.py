@@ -13,19 +13,19 @@ from scipy.stats import chi2, multivariate_normal, norm
 from shapely.geometry import MultiPolygon, Point, Polygon, box
 from shapely.geometry.base import BaseGeometry
 
-from opencram.physics.polygon import FAR_SIGMA, p_inside, rings, sight
+from opencram.physics.polygon import FAR_SIGMA, p_inside, rings, sights
 
 Floats = NDArray[np.float64]
 
 
 def p_of(shape: BaseGeometry, mean: tuple[float, float], cov: Floats) -> float:
-    return float(p_inside(np.array([mean], np.float64), np.array(cov, np.float64)[None], *rings(shape))[0])
+    return float(p_inside(np.array([mean], np.float64), np.array(cov, np.float64)[None], *rings([shape]))[0, 0])
 
 
 def by_columns(shape: BaseGeometry, mean: tuple[float, float], cov: Floats) -> float:
     """The same probability as a sum over edges of the integral of -phi(x) Phi(y(x)): Green's theorem, Cartesian."""
     root = np.linalg.cholesky(cov)
-    vertices, offsets = rings(shape)
+    vertices, offsets, _ = rings([shape])
     round_ = np.linalg.solve(root, (vertices - mean).T).T
     nodes, weights = np.polynomial.legendre.leggauss(40)
     total = 0.0
@@ -170,17 +170,17 @@ def test_what_is_not_finite_has_no_probability(mean: float, variance: float) -> 
 def test_a_row_does_not_depend_on_the_other_rows() -> None:
     rng = np.random.default_rng(2)
     mean, cov = rng.normal(500.0, 600.0, (40, 2)), np.stack([turned(*rng.uniform(10, 900, 2), 1.0) for _ in range(40)])
-    together = p_inside(mean, cov, *rings(ISLANDS))
-    alone = [p_inside(mean[i : i + 1], cov[i : i + 1], *rings(ISLANDS))[0] for i in range(40)]
+    together = p_inside(mean, cov, *rings([ISLANDS]))[:, 0]
+    alone = [p_inside(mean[i : i + 1], cov[i : i + 1], *rings([ISLANDS]))[0, 0] for i in range(40)]
     assert together.tolist() == alone
 
 
 def test_sight_of_a_box() -> None:
-    ring = rings(box(-100.0, 1000.0, 100.0, 1200.0))
-    distance_m, az_from, az_to = sight(0.0, 0.0, *ring)
+    ring = rings([box(-100.0, 1000.0, 100.0, 1200.0)])
+    distance_m, az_from, az_to = sights(0.0, 0.0, *ring)[0]
     assert distance_m == pytest.approx(1000.0)
     assert (az_from, az_to) == pytest.approx((-math.atan(0.1), math.atan(0.1)))
-    assert sight(0.0, 1100.0, *ring).tolist() == pytest.approx([0.0, 0.0, 2.0 * math.pi])
+    assert sights(0.0, 1100.0, *ring)[0].tolist() == pytest.approx([0.0, 0.0, 2.0 * math.pi])
 
 
 @settings(max_examples=100, deadline=None)
@@ -188,7 +188,7 @@ def test_sight_of_a_box() -> None:
 def test_sight_agrees_with_shapely(shape: Polygon, east_m: float, north_m: float) -> None:
     solid = Polygon(shape.exterior)
     here = Point(east_m, north_m)
-    distance_m, az_from, az_to = sight(east_m, north_m, *rings(solid))
+    distance_m, az_from, az_to = sights(east_m, north_m, *rings([solid]))[0]
     assert distance_m == pytest.approx(solid.distance(here), abs=1e-6)
     hull = solid.convex_hull
     if hull.distance(here) > 1.0:
@@ -198,3 +198,13 @@ def test_sight_agrees_with_shapely(shape: Polygon, east_m: float, north_m: float
         off = np.arctan2(east * cos - north * sin, east * sin + north * cos)
         assert az_to - az_from == pytest.approx(off.max() - off.min(), abs=1e-9)
         assert math.remainder(az_from - (middle + off.min()), 2.0 * math.pi) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_shapes_side_by_side_are_seen_as_each_alone() -> None:
+    shapes = [box(-300.0, 500.0, 100.0, 900.0), ISLANDS, MultiPolygon(), box(2e3, 2e3, 3e3, 3e3)]
+    mean, cov = np.array([[50.0, 600.0], [2.5e3, 2.1e3]]), np.array([np.diag([4e4, 1e4]), np.diag([9e4, 2e5])])
+    together, alone = p_inside(mean, cov, *rings(shapes)), [p_inside(mean, cov, *rings([one]))[:, 0] for one in shapes]
+    assert together.T.tolist() == [column.tolist() for column in alone]
+    solid = [shapes[0], shapes[1], shapes[3]]
+    each = [sights(0.0, 0.0, *rings([one]))[0].tolist() for one in solid]
+    assert sights(0.0, 0.0, *rings(solid)).tolist() == each

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from opencram.physics.flight import height_m
 from opencram.physics.layout import layout_of
+from opencram.physics.place import height_m
 from opencram.tables import Effect, Engagement, Input, Observation, PlotRows
 from opencram.world.effects import Defence
 from opencram.world.sky import Sky

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from opencram.errors import InputError
-from opencram.physics.flight import fly_boosted, height_m
+from opencram.physics.flight import fly_boosted
+from opencram.physics.place import height_m
 from opencram.world.rng import generator
 from opencram.world.sky import Sky
 from opencram.world.truth import Flown, fly_scenario, follow, setting_of

@@ -9,9 +9,9 @@ gravity g (R / (R + h))^2 towards the centre of the sphere that touches the orig
 McCoy, Modern Exterior Ballistics, 1999, chapter 8.
 
 Tables that kernels take, all float64 and C-contiguous:
-  env (12)     from `environment`: the E_ columns below
+  env (12)     from `place.environment`
   air (301, 4) from `air.air_table`
-  ground       from `layout.Layout.ground`: (0, 0) where the ground is a sphere at the height that `env` tells
+  ground       from `layout.Layout.ground`: heights on the grid that `env` tells of, (0, 0) where there is none
   drag (201)   s(M) at Mach 0 to 5 in steps of MACH_STEP, see `drag_table`
 Outside a table its nearest row holds.
 
@@ -27,15 +27,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opencram.physics.air import AIR_ROWS, AIR_STEP_M
-from opencram.physics.frames import Origin
 from opencram.physics.kernel import device, kernel
+from opencram.physics.place import (
+    E_GRAVITY,
+    E_RADIUS,
+    E_SPIN_E,
+    E_SPIN_N,
+    E_SPIN_U,
+    E_WIND_E,
+    E_WIND_N,
+    FLAT,
+    clearance,
+    closing_mps,
+    contact,
+    ground_at,
+    height_m,
+    over_ground,
+)
 
 Floats = NDArray[np.float64]
-
-E_GRAVITY, E_RADIUS, E_SPIN_E, E_SPIN_N, E_SPIN_U, E_GROUND_UP, E_GRID_E, E_GRID_N, E_GRID_STEP = range(9)
-E_WIND_E, E_WIND_N = 9, 10
-"""Wind (m/s) everywhere, on top of that in the table of the air."""
-ENV_SIZE = 12
 
 MACH_STEP = 0.025
 MACH_ROWS = 201
@@ -55,10 +65,6 @@ GROUND_ROUNDS = 20
 GROUND_MISS_M = 1e-4
 
 
-FLAT: Floats = np.empty((0, 0))
-"""The `ground` of a place without relief."""
-
-
 class Motor(NamedTuple):
     """A rocket motor of constant burning rate; `np.array(motor)` is what `fly_boosted` takes, zeros mean none."""
 
@@ -68,26 +74,10 @@ class Motor(NamedTuple):
     """Mass at burn-out over mass at launch."""
 
 
-def environment(origin: Origin, ground_up_m: float = 0.0) -> Floats:
-    """The constants of a place for the kernels, (9,); the ground is a sphere `ground_up_m` above the origin."""
-    env = np.zeros(ENV_SIZE)
-    env[E_GRAVITY], env[E_RADIUS] = origin.gravity_mps2, origin.radius_m
-    env[E_SPIN_E : E_SPIN_U + 1] = origin.spin_enu_radps
-    env[E_GROUND_UP] = ground_up_m
-    return env
-
-
 def drag_table(machs: Sequence[float], cds: Sequence[float]) -> Floats:
     """Drag shape s(M) = Cd(M) / Cd0 (201,) from rows of a drag curve; Cd0 is its first; end rows hold beyond them."""
     shape: Floats = np.interp(np.arange(MACH_ROWS) * MACH_STEP, machs, np.asarray(cds, np.float64)) / cds[0]
     return shape
-
-
-@device
-def height_m(e: float, n: float, u: float, radius: float) -> float:
-    """Height over the sphere that touches the origin, free of cancellation."""
-    flat2 = e * e + n * n
-    return u + flat2 / (math.sqrt(flat2 + (radius + u) ** 2) + radius + u)
 
 
 @device
@@ -353,45 +343,46 @@ def transition(y: Floats, dt_s: float, env: Floats, air: Floats, drag: Floats, j
 
 
 @device
-def _sink_mps(y: Floats, radius: float) -> float:
-    """How fast height falls."""
-    e, n, away = y[0], y[1], radius + y[2]
-    sink: float = -(e * y[3] + n * y[4] + away * y[5]) / math.sqrt(e * e + n * n + away * away)
-    return sink
-
-
-@device
 def _land(
     y0: Floats, direction: float, env: Floats, air: Floats, ground: Floats, drag: Floats, tangent: Floats, y: Floats
 ) -> float:
     """Fly to the ground: the state there into y, the tangent (6, n) along with it if not empty; returns the time."""
-    radius, level = env[E_RADIUS], env[E_GROUND_UP]
     none, after, k = np.zeros(3), np.empty(7), np.zeros((4, 3))
     slopes = np.empty((4 if tangent.shape[0] > 0 else 0, 3, 9))
     y[:] = y0
-    t, rounds = 0.0, 0
-    landed = height_m(y[0], y[1], y[2], radius) <= level and direction * _sink_mps(y, radius) > 0.0
+    t, dt, rounds, share = 0.0, 0.0, 0, math.nan
+    over = over_ground(y, env, ground)
+    landed = over <= 0.0 and direction * closing_mps(y, env, ground) > 0.0
     while abs(t) < LONGEST_FLIGHT_S and rounds < GROUND_ROUNDS:
-        if landed:
-            # below the ground and sinking: back to where it crossed, by Newton's steps on height
-            over = height_m(y[0], y[1], y[2], radius) - level
+        if share == share:
+            dt *= share
+        elif landed:
+            # at the ground or under it, closing: to where it crossed, by Newton's steps on the way to go
             if abs(over) < GROUND_MISS_M:
                 return t
-            dt = over / _sink_mps(y, radius)
+            dt = over / closing_mps(y, env, ground)
             rounds += 1
         else:
             dt = direction * _step_s(y, env, air, drag)
         if not abs(dt) < LONGEST_FLIGHT_S:
             break
         advance(y, 0.0, dt, none, env, air, drag, slopes, after)
+        if landed:
+            share = math.nan
+        elif ground.shape[0] > 0:
+            # a ridge may stand within the step, and from far inside one Newton's way out may be another: step again
+            share = contact(y, after, dt, env, ground)
+            if share == share:
+                landed = True
+                continue
         if tangent.shape[0] > 0:
             carry(tangent, slopes, dt, k)
         y[:] = after
         t += dt
         if not y[3] ** 2 + y[4] ** 2 + y[5] ** 2 < FASTEST_MPS**2:
             break
-        sunk = height_m(y[0], y[1], y[2], radius) <= level and direction * _sink_mps(y, radius) > 0.0
-        landed = landed or sunk
+        over = over_ground(y, env, ground)
+        landed = landed or (over <= 0.0 and direction * closing_mps(y, env, ground) > 0.0)
     return math.nan
 
 
@@ -431,14 +422,15 @@ def landing(
         return False
     radius = env[E_RADIUS]
     away = math.sqrt(y[0] ** 2 + y[1] ** 2 + (radius + y[2]) ** 2)
-    sink, speed = _sink_mps(y, radius), math.sqrt(y[3] ** 2 + y[4] ** 2 + y[5] ** 2)
+    _, slope_e, slope_n = ground_at(y[0], y[1], env, ground)
+    closing, speed = closing_mps(y, env, ground), math.sqrt(y[3] ** 2 + y[4] ** 2 + y[5] ** 2)
     a = _accel(y[0], y[1], y[2], y[3], y[4], y[5], math.exp(-y[6]), 0.0, env, air, drag)
     slower = (y[3] * a[0] + y[4] * a[1] + y[5] * a[2]) / speed
     out[0, 0], out[1, 0], out[2, 0], out[3, 0] = y[0], y[1], t, speed
     for j in range(tangent.shape[1]):
-        # the ground is where height stops, so a change of height there is a change of time
+        # the flight stops at the ground, so a change of its height over it there is a change of time
         lift = (y[0] * tangent[0, j] + y[1] * tangent[1, j] + (radius + y[2]) * tangent[2, j]) / away
-        later = lift / sink
+        later = (lift - slope_e * tangent[0, j] - slope_n * tangent[1, j]) / closing
         faster = (y[3] * tangent[3, j] + y[4] * tangent[4, j] + y[5] * tangent[5, j]) / speed
         out[0, 1 + j] = tangent[0, j] + y[3] * later
         out[1, 1 + j] = tangent[1, j] + y[4] * later
@@ -459,14 +451,12 @@ def ground_jacobian(y0: Floats, direction: float, env: Floats, air: Floats, grou
     return out
 
 
-def ground_impact_of(path: Floats, dt_s: float, env: Floats) -> Floats:
+def ground_impact_of(path: Floats, dt_s: float, env: Floats, ground: Floats = FLAT) -> Floats:
     """State (7) and time since its start where a path (n + 1, 7) of steps dt_s comes down, as (8,); NaN if it does not.
 
     Within the step the path is the cubic through both ends' positions and velocities.
     """
-    radius, ground = env[E_RADIUS], env[E_GROUND_UP]
-    flat2 = path[:, 0] ** 2 + path[:, 1] ** 2
-    over = path[:, 2] + flat2 / (np.sqrt(flat2 + (radius + path[:, 2]) ** 2) + radius + path[:, 2]) - ground
+    over = clearance(path, env, ground)
     down = np.flatnonzero((over[1:] <= 0.0) & (over[:-1] > 0.0))
     if not down.size:
         return np.full(8, np.nan)
@@ -474,8 +464,7 @@ def ground_impact_of(path: Floats, dt_s: float, env: Floats) -> Floats:
     low, high = 0.0, 1.0
     for _ in range(50):
         mid = 0.5 * (low + high)
-        place = _between(path[i], path[i + 1], dt_s, mid)
-        if height_m(place[0], place[1], place[2], radius) > ground:
+        if clearance(_between(path[i], path[i + 1], dt_s, mid)[None], env, ground)[0] > 0.0:
             low = mid
         else:
             high = mid

@@ -7,8 +7,8 @@ import numpy as np
 from shapely import MultiPolygon, Point, Polygon, transform
 
 from opencram.physics.air import air_table
-from opencram.physics.flight import FLAT, environment
 from opencram.physics.frames import Origin, enu_to_geodetic, geodetic_to_enu, sensor_rotation
+from opencram.physics.place import FLAT, environment
 from opencram.physics.polygon import rings
 from opencram.site import Position, Sensor, Site, Zone
 from opencram.tables import FloatArray, IntArray
@@ -51,17 +51,14 @@ class Layout:
     zone_shapes: tuple[MultiPolygon, ...]
     asset_enu_m: FloatArray
     effector_enu_m: FloatArray
-    _rings: dict[tuple[int, float], tuple[FloatArray, IntArray]] = field(default_factory=dict)
+    _rings: dict[float, tuple[FloatArray, IntArray, IntArray]] = field(default_factory=dict)
 
-    def zone_rings(self, zone: int, hazard_m: float) -> tuple[FloatArray, IntArray]:
-        """The zone enlarged by the hazard radius: vertices (k, 2) of all rings, and each ring's start (rings + 1,).
-
-        Exteriors turn anticlockwise, holes clockwise; no ring repeats its first vertex.
-        """
-        key = (zone, hazard_m)
-        if key not in self._rings:
-            self._rings[key] = rings(self.zone_shapes[zone].buffer(hazard_m, BUFFER_QUADRANT_SEGMENTS))
-        return self._rings[key]
+    def zone_rings(self, hazard_m: float) -> tuple[FloatArray, IntArray, IntArray]:
+        """All zones, enlarged by the hazard radius, as `polygon.rings` gives them."""
+        if hazard_m not in self._rings:
+            enlarged = (shape.buffer(hazard_m, BUFFER_QUADRANT_SEGMENTS) for shape in self.zone_shapes)
+            self._rings[hazard_m] = rings(enlarged)
+        return self._rings[hazard_m]
 
     def zone_at(self, east_m: float, north_m: float) -> int:
         """Index of the smallest zone that holds the point, -1 if none does."""

@@ -8,6 +8,7 @@ Ann. Math. Stat. 27).
 """
 
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,19 +37,22 @@ _OWEN_X = _OWEN_X + 0.5
 _TURN = 2.0 * math.pi
 
 
-def rings(shape: "BaseGeometry") -> tuple[Floats, Ints]:
-    """A shapely polygon or multipolygon as vertices (k, 2) and ring offsets (r + 1,).
+def rings(shapes: "Iterable[BaseGeometry]") -> tuple[Floats, Ints, Ints]:
+    """Shapely polygons or multipolygons as vertices (k, 2), ring offsets (r + 1,) and each shape's first ring (n + 1,).
 
     Ring i is vertices[offsets[i]:offsets[i + 1]], not closed; exteriors run counter-clockwise, holes clockwise.
+    Shape i has the rings from firsts[i] to firsts[i + 1].
     """
     from shapely.geometry.polygon import orient
 
-    lines = []
-    for part in getattr(shape, "geoms", [shape]):
-        turned = orient(part, 1.0)
-        lines += [np.asarray(ring.coords, np.float64)[:-1, :2] for ring in (turned.exterior, *turned.interiors)]
-    offsets = np.cumsum([0, *(len(line) for line in lines)], dtype=np.int64)
-    return np.ascontiguousarray(np.concatenate(lines)) if lines else np.empty((0, 2)), offsets
+    lines, firsts = [np.empty((0, 2))], [0]
+    for shape in shapes:
+        for part in getattr(shape, "geoms", [shape]):
+            turned = orient(part, 1.0)
+            lines += [np.asarray(ring.coords, np.float64)[:-1, :2] for ring in (turned.exterior, *turned.interiors)]
+        firsts.append(len(lines) - 1)
+    offsets = np.cumsum([len(line) for line in lines], dtype=np.int64)
+    return np.ascontiguousarray(np.concatenate(lines)), offsets, np.array(firsts, np.int64)
 
 
 @device
@@ -150,27 +154,30 @@ def _inside(mean: Floats, cov: Floats, vertices: Floats, offsets: Ints) -> float
     return min(max(total, 0.0), 1.0)
 
 
-@kernel("f8[::1](f8[:,::1],f8[:,:,::1],f8[:,::1],i8[::1])")
-def p_inside(mean: Floats, cov: Floats, vertices: Floats, offsets: Ints) -> Floats:
-    """Probability that each of n Gaussians, mean (n, 2) and cov (n, 2, 2), lies inside one polygon made by `rings`.
+@kernel("f8[:,::1](f8[:,::1],f8[:,:,::1],f8[:,::1],i8[::1],i8[::1])")
+def p_inside(mean: Floats, cov: Floats, vertices: Floats, offsets: Ints, firsts: Ints) -> Floats:
+    """Probability (n, k) that each of n Gaussians, mean (n, 2) and cov (n, 2, 2), lies inside each of k `rings` shapes.
 
     Good to 1e-4, mostly far better, whatever the covariance and wherever the mean. NaN where one of them is not finite.
     """
-    out = np.zeros(mean.shape[0])
-    if vertices.shape[0] == 0:
-        return out
-    west, east = vertices[:, 0].min(), vertices[:, 0].max()
-    south, north = vertices[:, 1].min(), vertices[:, 1].max()
-    for i in range(mean.shape[0]):
-        reach = FAR_SIGMA * math.sqrt(max(cov[i, 0, 0] + cov[i, 1, 1], MIN_SIGMA_M**2))
-        off_e = max(west - mean[i, 0], 0.0, mean[i, 0] - east)
-        off_n = max(south - mean[i, 1], 0.0, mean[i, 1] - north)
-        if off_e > reach or off_n > reach:
+    out = np.zeros((mean.shape[0], firsts.shape[0] - 1))
+    for j in range(firsts.shape[0] - 1):
+        own = offsets[firsts[j] : firsts[j + 1] + 1]
+        around = vertices[own[0] : own[own.shape[0] - 1]]
+        if around.shape[0] == 0:
             continue
-        if not math.isfinite(mean[i].sum() + cov[i].sum()):
-            out[i] = np.nan
-            continue
-        out[i] = _inside(mean[i], cov[i], vertices, offsets)
+        west, east = around[:, 0].min(), around[:, 0].max()
+        south, north = around[:, 1].min(), around[:, 1].max()
+        for i in range(mean.shape[0]):
+            reach = FAR_SIGMA * math.sqrt(max(cov[i, 0, 0] + cov[i, 1, 1], MIN_SIGMA_M**2))
+            off_e = max(west - mean[i, 0], 0.0, mean[i, 0] - east)
+            off_n = max(south - mean[i, 1], 0.0, mean[i, 1] - north)
+            if off_e > reach or off_n > reach:
+                continue
+            if not math.isfinite(mean[i].sum() + cov[i].sum()):
+                out[i, j] = np.nan
+                continue
+            out[i, j] = _inside(mean[i], cov[i], vertices, own)
     return out
 
 
@@ -182,16 +189,12 @@ def _to_edge(e: float, n: float, de: float, dn: float) -> float:
     return math.hypot(e + u * de, n + u * dn)
 
 
-@kernel("f8[::1](f8,f8,f8[:,::1],i8[::1])")
-def sight(east_m: float, north_m: float, vertices: Floats, offsets: Ints) -> Floats:
-    """How a polygon made by `rings` is seen from a point: (distance_m, az_from_rad, az_to_rad).
-
-    Azimuths are clockwise from north; the polygon lies between them, az_from <= az_to, in no particular turn.
-    From inside the distance is 0 and the azimuths span the full turn.
-    """
+@device
+def _sight(east_m: float, north_m: float, vertices: Floats, offsets: Ints) -> Floats:
+    """As `sights`, of one polygon."""
     near, low, high = np.inf, np.inf, -np.inf
     winding = 0.0
-    first = math.atan2(vertices[0, 0] - east_m, vertices[0, 1] - north_m)
+    first = math.atan2(vertices[offsets[0], 0] - east_m, vertices[offsets[0], 1] - north_m)
     for ring in range(offsets.shape[0] - 1):
         last = offsets[ring + 1] - 1
         e0, n0 = vertices[last, 0] - east_m, vertices[last, 1] - north_m
@@ -209,3 +212,17 @@ def sight(east_m: float, north_m: float, vertices: Floats, offsets: Ints) -> Flo
     if abs(winding) > math.pi:
         return np.array([0.0, 0.0, _TURN])
     return np.array([near, low, min(high, low + _TURN)])
+
+
+@kernel("f8[:,::1](f8,f8,f8[:,::1],i8[::1],i8[::1])")
+def sights(east_m: float, north_m: float, vertices: Floats, offsets: Ints, firsts: Ints) -> Floats:
+    """How polygons made by `rings` are seen from a point, (n, 3): distance_m, az_from_rad, az_to_rad.
+
+    The rings of all stand one behind the other; polygon i has those from `firsts[i]` to `firsts[i + 1]`.
+    Azimuths are clockwise from north; the polygon lies between them, az_from <= az_to, in no particular turn.
+    From inside the distance is 0 and the azimuths span the full turn.
+    """
+    out = np.empty((firsts.shape[0] - 1, 3))
+    for i in range(firsts.shape[0] - 1):
+        out[i] = _sight(east_m, north_m, vertices, offsets[firsts[i] : firsts[i + 1] + 1])
+    return out

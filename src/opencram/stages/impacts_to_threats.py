@@ -19,7 +19,7 @@ import numpy as np
 
 from opencram.physics.flight import fly, ground_jacobian
 from opencram.physics.layout import Layout, layout_of
-from opencram.physics.polygon import p_inside, sight
+from opencram.physics.polygon import p_inside, sights
 from opencram.physics.threats import Threat, catalogue, class_index
 from opencram.site import Site
 from opencram.tables import (
@@ -254,9 +254,7 @@ def _p_zones(at_enu_m: FloatArray, cov_m2: FloatArray, hazard_m: FloatArray, lay
     p = np.zeros((len(at_enu_m), len(layout.zone_shapes)))
     for hazard in np.unique(hazard_m).tolist():
         rows = np.flatnonzero(hazard_m == hazard)
-        mean, cov = at_enu_m[rows], cov_m2[rows]
-        for zone in range(p.shape[1]):
-            p[rows, zone] = p_inside(mean, cov, *layout.zone_rings(zone, hazard))
+        p[rows] = p_inside(at_enu_m[rows], cov_m2[rows], *layout.zone_rings(hazard))
     return p
 
 
@@ -350,8 +348,7 @@ def _reach(tracks: Tracks, row: int, vel_enu_mps: FloatArray, layout: Layout, no
     hazard_m = _classes()[cls].hazard_radius_m
     course_rad = math.atan2(ve, vn)
     course_sigma = math.hypot(COURSE_SIGMA_RAD, sigma / max(speed, 1e-3))
-    zones = range(len(layout.zone_shapes))
-    views = np.array([sight(east_m, north_m, *layout.zone_rings(z, hazard_m)) for z in zones]).reshape(-1, 3)
+    views = sights(east_m, north_m, *layout.zone_rings(hazard_m))
     left_s = views[:, 0] / max(speed, SLOWEST_APPROACH_MPS)
     p = np.array([p_course(course_rad, course_sigma, low, high) for _, low, high in views.tolist()])
     down_s = _down_s(float(tracks.mean[row, 2]), vel_enu_mps)

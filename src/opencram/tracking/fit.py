@@ -24,8 +24,9 @@ import math
 
 import numpy as np
 
-from opencram.physics.flight import E_WIND_E, E_WIND_N, LONGEST_TANGENT_STEP_S, advance, carry
+from opencram.physics.flight import LONGEST_TANGENT_STEP_S, advance, carry
 from opencram.physics.kernel import device
+from opencram.physics.place import E_WIND_E, E_WIND_N
 from opencram.tables import FloatArray, IntArray
 from opencram.tracking.filters import observe, residual
 

@@ -15,8 +15,9 @@ from functools import cache
 
 import numpy as np
 
-from opencram.physics.flight import E_WIND_E, E_WIND_N, accel, landing
+from opencram.physics.flight import accel, landing
 from opencram.physics.kernel import device, kernel
+from opencram.physics.place import E_WIND_E, E_WIND_N
 from opencram.physics.threats import Threat, catalogue
 from opencram.tables import FloatArray, IntArray
 from opencram.tracking.fit import PARAMETERS, T_LOG_LIKE
@@ -93,7 +94,7 @@ def _rows(threats: tuple[Threat, ...], shapes: list[int]) -> FloatArray:
         burn_m = 0.0 if threat.motor is None else 0.5 * burn_s * (threat.muzzle_mps + threat.speed_mps[1])
         row[:] = (
             *(shape, threat.ln_beta, threat.ln_beta_sigma, *threat.speed_mps, math.log(max(threat.prior, 1e-12))),
-            *(burn_s, burn_m, *getattr(threat, "elevation_rad", (math.nan, math.nan))),
+            *(burn_s, burn_m, *threat.elevation_rad),
             *(10.0 * math.log10(threat.rcs_m2), threat.ballistic),
         )
     return rows
