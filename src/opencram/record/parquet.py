@@ -176,6 +176,8 @@ class _Spool:
     _parts: list[Any] = field(default_factory=list)
     _tables: list[Any] = field(default_factory=list)
     _rows: int = 0
+    _full: int = field(default_factory=lambda: ROWS_AT_ONCE)
+    """With how many rows it spills: those that must wait on are not sorted again until as many more have come."""
     _writer: Any = None
     _unfinished: Path | None = None
 
@@ -186,7 +188,7 @@ class _Spool:
         self._rows += rows
         if len(self._parts) >= self.PARTS_AT_ONCE:
             self._pack()
-        if self._rows >= ROWS_AT_ONCE and self.spill is not None:
+        if self._rows >= self._full and self.spill is not None:
             self._spill(self.spill)
 
     def in_order(self) -> pa.Table:
@@ -234,6 +236,7 @@ class _Spool:
         ready = pc.sum(pc.less(time_ns, pc.max(time_ns).as_py() - HOLD_NS)).as_py()
         self._append(table.slice(0, ready), folder)
         self._tables, self._rows = [table.slice(ready).combine_chunks()], len(table) - ready
+        self._full = self._rows + ROWS_AT_ONCE
 
     def _append(self, table: pa.Table, folder: Path) -> None:
         import pyarrow.parquet as pq
