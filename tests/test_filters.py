@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from opencram.physics.air import air_table
-from opencram.physics.flight import environment
 from opencram.physics.frames import Origin, enu_to_spherical, sensor_rotation
+from opencram.physics.place import environment
 from opencram.physics.threats import catalogue
 from opencram.tables import BALLISTIC, OTHER, FloatArray
 from opencram.tracking.filters import advance_track, score_scan, start_track
@@ -91,7 +91,7 @@ def test_scores_equal_the_updates_and_far_plots_have_none() -> None:
     plots = np.array([observed(STATE), observed(STATE) + np.array([3_000.0, 0, 0, 0])])
     times = np.array([5, 5], np.int64)
     bank = (mean[None].copy(), cov[None].copy(), mode[None].copy(), times[:1].copy())
-    score = score_scan(*bank, times, plots, np.stack([SIGMA, SIGMA]), PLACE, ROT, *WORLD)
+    score = score_scan(*bank, times, plots, np.stack([SIGMA, SIGMA]), np.ones((len(bank[0]), 4)), PLACE, ROT, *WORLD)
     expected = advance_track(mean, cov, mode, 0.0, plots[0], SIGMA, PLACE, ROT, *WORLD)
     assert score[0, 0] == expected
     assert score[0, 1] == -np.inf

@@ -29,6 +29,7 @@ from opencram.tracking.association import assign
 from opencram.tracking.clutter import Learnt, learn_detection, learn_false, volume_of
 from opencram.tracking.filters import CRUISE, MODEL_PRIOR, MODELS, STATES, advance_track, score_scan, start_track
 from opencram.tracking.lifecycle import Bank
+from opencram.tracking.noise import as_stated, learn_noise, no_plots
 from opencram.tracking.resolution import unresolved, without
 
 GENERIC_SHAPE = "shell-155"
@@ -90,8 +91,12 @@ def plots_to_tracks(state: TracksState, scan: Plots, site: Site) -> Tracks:
     chosen = _choose(bank, without(gain, shared))
     rows = np.flatnonzero(chosen >= 0)
     _learn(state, scan, z, chosen, sensor, layout)
-    for row in rows:
-        _use(bank, int(row), z[chosen[row]], sigma[chosen[row]], int(scan.time_ns[chosen[row]]), sensor, layout)
+    worse = _worse(bank)
+    for row in rows.tolist():
+        plot = chosen[row]
+        _use(bank, row, z[plot], worse[row] * sigma[plot], int(scan.time_ns[plot]), sensor, layout)
+        time_s = int(scan.time_ns[plot] - bank.born_ns[row]) * 1e-9
+        learn_noise(bank.latest[row], bank.noise[row], time_s, z[plot], sigma[plot], float(sensor))
     lifecycle.hit(bank, rows, gain[rows, chosen[rows]])
     wide = np.append(layout.resolution[sensor], np.nan)
     for track, plot in shared.items():
@@ -150,7 +155,7 @@ def _score(
     bank = state.bank
     score = score_scan(
         bank.mean, bank.cov, bank.mode, bank.time_ns, np.ascontiguousarray(scan.time_ns), z,
-        sigma, layout.sensor_enu_m[sensor], layout.sensor_rot[sensor],
+        sigma, _worse(bank), layout.sensor_enu_m[sensor], layout.sensor_rot[sensor],
         layout.env, layout.air, generic_drag(),
     )  # fmt: skip
     ln_false = _ln_false_density(state, sensor, layout)
@@ -158,6 +163,11 @@ def _score(
     ln_density = ln_false - np.where(rated, math.log(RANGE_RATE_SPAN_MPS), 0.0)
     gain: FloatArray = score + math.log(_p_detect(state, sensor, layout)) - ln_density
     return gain
+
+
+def _worse(bank: Bank) -> FloatArray:
+    """(n, 4): by how much the radar's errors exceed those stated, as each confirmed track has shown."""
+    return np.where((bank.status == CONFIRMED)[:, None], np.sqrt(bank.noise[:, 0]), 1.0)
 
 
 def _ln_false_density(state: TracksState, sensor: int, layout: Layout) -> float:
@@ -269,6 +279,8 @@ def _give_birth(
             score=score,
             best=score.copy(),
             debris=debris,
+            latest=no_plots(n),
+            noise=as_stated(n),
         )
     )
     state.next_track += n

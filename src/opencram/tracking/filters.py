@@ -321,7 +321,7 @@ def _can_go_back(x: FloatArray, dt: float) -> bool:
 
 @kernel(
     "float64[:,::1](float64[:,:,::1], float64[:,:,:,::1], float64[:,::1], int64[::1], int64[::1], float64[:,::1],"
-    "float64[:,::1], float64[::1], float64[:,::1], float64[::1], float64[:,::1], float64[::1])"
+    "float64[:,::1], float64[:,::1], float64[::1], float64[:,::1], float64[::1], float64[:,::1], float64[::1])"
 )
 def score_scan(
     mean: FloatArray,
@@ -331,6 +331,7 @@ def score_scan(
     plot_ns: IntArray,
     plots: FloatArray,
     sigma: FloatArray,
+    worse: FloatArray,
     place: FloatArray,
     rot: FloatArray,
     env: FloatArray,
@@ -338,6 +339,8 @@ def score_scan(
     drag: FloatArray,
 ) -> FloatArray:
     """Log-likelihood of each plot (m, 4), sigmas (m, 4), for each track, (n, m); minus infinity outside the gate.
+
+    The sigmas hold `worse` (n, 4) times for the plots of each track.
 
     Plots are in time order; tracks are predicted to each plot's own time (a rotating radar's differ), once where they
     are equal. A cheap ball around the predicted place screens most pairs before the exact gate.
@@ -349,18 +352,19 @@ def score_scan(
         _cartesian(plots[j], place, rot, place_of[j])
     for i in range(n):
         x, p, w = mean[i].copy(), cov[i].copy(), mode[i].copy()
-        predicted_ns = time_ns[i] - 1
+        predicted_ns, own = time_ns[i] - 1, np.empty(4)
         for j in range(m):
             dt = (plot_ns[j] - time_ns[i]) * 1e-9
             if dt < 0.0 and not _can_go_back(mean[i, BALLISTIC], -dt):
                 continue
-            if not _near(mean[i], cov[i], dt, plots[j], place_of[j], sigma[j], place, rot):
+            own[:] = worse[i] * sigma[j]
+            if not _near(mean[i], cov[i], dt, plots[j], place_of[j], own, place, rot):
                 continue
             if plot_ns[j] != predicted_ns:
                 x[:], p[:], w[:] = mean[i], cov[i], mode[i]
                 _predict(x, p, w, dt, dt > 0.0, env, air, drag)
                 predicted_ns = plot_ns[j]
-            log_like, chi2 = _update_models(x.copy(), p.copy(), w.copy(), plots[j], sigma[j], place, rot)
+            log_like, chi2 = _update_models(x.copy(), p.copy(), w.copy(), plots[j], own, place, rot)
             if chi2 <= GATE_CHI2:
                 score[i, j] = log_like
     return score

@@ -7,6 +7,7 @@ of neighbouring plots of one sensor become one at their mean time: over a fracti
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import cast
 
 import numpy as np
@@ -23,6 +24,8 @@ CAPACITY = 160
 LONGEST_PAIR_S = 1.0
 """Plots further apart are not made one: the path between bends by g/8 of this squared, 1.2 m."""
 FIRST_SLOTS = 16
+MOST_FORGOTTEN = 100
+"""First plots looked at in a scan, the oldest first, whether their track has been without another for too long."""
 FORGET_NS = 30_000_000_000
 """A track without plots for so long is not asked for any more: the tracker lets go of it sooner."""
 MOST_RENEWED = 6_000
@@ -101,7 +104,9 @@ class Fits:
         gone = [t for t, slot in self.slot_of.items() if self.newest_ns[slot] < now_ns - FORGET_NS]
         for track in gone:
             del self.slot_of[track]
-        self.young = {t: y for t, y in self.young.items() if y.time_ns >= now_ns - FORGET_NS}
+        oldest = list(islice(self.young.items(), MOST_FORGOTTEN))
+        for track in [track for track, first in oldest if first.time_ns < now_ns - FORGET_NS]:
+            del self.young[track]
 
     def _settle(self, track: int, first: Young, debris: bool) -> int:
         taken = set(self.slot_of.values())

@@ -12,6 +12,7 @@ import numpy as np
 
 from opencram.tables import CONFIRMED, OTHER, TENTATIVE, BoolArray, FloatArray, IntArray
 from opencram.tracking.filters import MODELS, STATES
+from opencram.tracking.noise import as_stated, no_plots
 
 MAX_TRACKS = 2_000
 """More tracks than this are not begun: the oldest stay, the newest plots wait for a place and are counted."""
@@ -72,6 +73,9 @@ class Bank:
     score: FloatArray = field(default_factory=_floats)
     best: FloatArray = field(default_factory=_floats)
     debris: BoolArray = field(default_factory=lambda: np.empty(0, np.bool_))
+    latest: FloatArray = field(default_factory=lambda: no_plots(0))
+    noise: FloatArray = field(default_factory=lambda: as_stated(0))
+    """How the radar's errors compare with those stated, as `noise` has it."""
 
     def __len__(self) -> int:
         return len(self.track)
