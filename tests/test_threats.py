@@ -74,7 +74,6 @@ def test_no_hostile_class_is_ruled_out_and_rockets_lead() -> None:
     priors = {threat.id: threat.prior for threat in ALL if threat.family != "innocent"}
     assert sum(priors.values()) == pytest.approx(1.0)
     assert min(priors.values()) >= 0.05
-    assert max(priors, key=lambda name: priors[name]) == "rocket-107"
 
 
 @pytest.mark.parametrize("threat", ALL, ids=lambda t: t.id)
@@ -84,7 +83,7 @@ def test_every_class_is_whole(threat: Threat) -> None:
     assert 0.0 <= threat.speed_mps[0] < threat.speed_mps[1]
     assert 1e-4 <= threat.rcs_m2 <= 100.0
     assert threat.swerling in range(5)
-    assert (threat.prior > 0.0) == (threat.family != "innocent")
+    assert threat.prior > 0.0
     assert (threat.hazard_radius_m > 0.0) == (threat.family != "innocent")
     assert (threat.motor is not None) == (threat.family == "rocket")
     assert np.isfinite(threat.muzzle_mps) == (threat.family == "rocket")

@@ -21,6 +21,7 @@ from opencram.tables import (
     Tracks,
 )
 from opencram.tracking.fits import Fits, Weighed, Young
+from opencram.tracking.flyers import flyer_of
 from opencram.tracking.follow import B_COUNT, B_STATE, FEWEST_PLOTS, FITTED
 from opencram.tracking.hypotheses import (
     LEAST_WEIGHT,
@@ -33,14 +34,16 @@ from opencram.tracking.hypotheses import (
     kinds,
 )
 
-NAMED_AT, FAMILY_AT = 0.4, 0.85
-"""A class is named when its family is beyond doubt, and within that it is likelier than an even choice of three."""
+NAMED_AT, FAMILY_AT = 0.34, 0.78
+"""A class is named when its family is this likely, and it is likelier than an even choice of the family's three."""
+FEWEST_TO_NAME = 10
+"""And not before so many plots: a bullet's first few fit a shell as well."""
 PATIENCE_PLOTS, PATIENCE_NS = 20, 2_000_000_000
 """What does not fly ballistically is named only after this many plots and this long."""
-DRONE_SPEED_MPS, DRONE_HEIGHT_M = (25.0, 80.0), 3_000.0
-FASTEST_AIRCRAFT_MPS = 300.0
+SLOW_MPS = 5.0
+"""What climbs or sinks by less than this hovers or flies level, however slow it is;"""
 LEVEL_CLIMB_SHARE = 0.35
-"""What sinks faster than this share of its speed falls, unless it flew level before: debris reaches a drone's speed."""
+"""and what sinks faster than this share of its speed falls, unless it flew level before."""
 MAX_FLYERS = 2_000
 """Flyers remembered; the oldest track's is forgotten first."""
 GRAVITY_MPS2 = 9.8
@@ -76,7 +79,7 @@ def tracks_to_impacts(
     if not len(rows):
         return replace(tracks, cls=cls), Hypotheses.empty(), Impacts.empty()
     found = state.fits.weigh(slots, layout)
-    cls[rows] = _named(found.weight)
+    cls[rows] = np.where(tracks.n_plots[rows] >= FEWEST_TO_NAME, _named(found.weight), UNKNOWN)
     zero_ns = state.fits.zero_ns[slots]
     hypotheses, impacts = _hypotheses(tracks, rows, zero_ns, found), _impacts(tracks, rows, zero_ns, cls, found)
     return replace(tracks, cls=cls), hypotheses, impacts
@@ -195,20 +198,22 @@ def _square(cov: FloatArray) -> FloatArray:
 
 
 def _name_other(state: ImpactsState, tracks: Tracks, row: int) -> int:
-    """Class index of what does not fall: by speed and height, once it has been seen to fly level for long enough."""
+    """Class index of what does not fall, once it has been seen to fly level for long enough; what was named keeps it."""
     if tracks.debris[row]:
         return class_index("fragment")
-    track, up = int(tracks.track[row]), float(tracks.mean[row, 2])
-    velocity = tracks.mean[row, 3:6]
+    track = int(tracks.track[row])
+    velocity, spread = tracks.mean[row, 3:6], tracks.cov[row, 3:6, 3:6]
     speed = float(np.linalg.norm(velocity))
     patient = tracks.n_plots[row] >= PATIENCE_PLOTS and tracks.time_ns[row] - tracks.born_ns[row] >= PATIENCE_NS
-    if not patient or speed < DRONE_SPEED_MPS[0]:
-        return state.flyers.get(track, UNKNOWN)
-    if abs(float(velocity[2])) <= LEVEL_CLIMB_SHARE * speed:
-        slow = speed <= DRONE_SPEED_MPS[1]
-        if (slow and up > DRONE_HEIGHT_M) or speed > FASTEST_AIRCRAFT_MPS:
-            return state.flyers.get(track, UNKNOWN)
-        state.flyers[track] = class_index("drone" if slow else "aircraft")
+    if patient and abs(float(velocity[2])) <= max(LEVEL_CLIMB_SHARE * speed, SLOW_MPS):
+        slot = state.fits.slot_of.get(track)
+        rcs = np.zeros(2) if slot is None else state.fits.arrays["rcs"][slot]
+        sigma = float(np.sqrt(max(spread[0, 0], spread[1, 1])))
+        cls = flyer_of(speed, sigma, float(tracks.mean[row, 2]), rcs)
+        if cls == UNKNOWN:
+            state.flyers.pop(track, None)
+        else:
+            state.flyers[track] = cls
         if len(state.flyers) > MAX_FLYERS:
             del state.flyers[min(state.flyers)]
     return state.flyers.get(track, UNKNOWN)

@@ -57,8 +57,8 @@ NOISE_PRIOR = 8.0
 
 RUN = 5
 """So many innovations are summed up to see whether they lean to one side;"""
-LEANS = 25.0
-"""chi-squared with three degrees of freedom exceeds this once in 70,000 times."""
+LEANS = 40.0
+"""chi-squared with three degrees of freedom exceeds this once in 100 million times."""
 
 R_ROW, R_MISS, R_VAR, BUFFER = 0, 9, 10, 11
 """A measured number in the buffer: its derivative by the parameters, measured less expected, stated variance or NaN."""

@@ -1,0 +1,60 @@
+"""What a track that does not fall may be: how well each class that flies by its own power explains what is seen of it.
+
+The evidence is as for what falls: the density of its speed under the class's span, of its mean radar cross-section,
+and whether such a class ever flies so high. Without a cross-section a drone and a light aircraft of one speed look
+alike, and then neither is named.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from opencram.physics.threats import catalogue
+from opencram.tables import UNKNOWN, FloatArray, IntArray
+from opencram.tracking.hypotheses import FADING_DB, FADING_MEAN_DB, RCS_SIGMA_DB
+
+SPEED_TOLERANCE = 0.05
+"""One sigma of a speed round its class's span, as a share: wind carries what flies."""
+CEILING_M = {"drone": 4_000.0, "quadcopter": 1_000.0, "bird": 3_000.0, "aircraft": 15_000.0}
+"""Above these such things do not fly (assumed, with room: drones of the class cruise at 100 to 4,000 m)."""
+CEILING_SHARE = 0.1
+SURE = 0.95
+"""A class is named when it is so likely: an innocent called a drone wakes people for nothing."""
+
+
+@dataclass(frozen=True, eq=False)
+class Flyers:
+    """The classes, their indices in the catalogue, and their figures (c, 5)."""
+
+    index: IntArray
+    rows: FloatArray
+    """Least and most speed (m/s), ln(prior), mean cross-section (dB m2), ceiling (m)."""
+
+
+@cache
+def flyers() -> Flyers:
+    """All classes that fly level and have a ceiling here."""
+    found = [(i, t) for i, t in enumerate(catalogue().values()) if t.id in CEILING_M]
+    rows = [(*t.speed_mps, math.log(t.prior), 10.0 * math.log10(t.rcs_m2), CEILING_M[t.id]) for _, t in found]
+    return Flyers(np.array([i for i, _ in found]), np.array(rows))
+
+
+def flyer_of(speed_mps: float, sigma_mps: float, up_m: float, rcs: FloatArray) -> int:
+    """Class index of something that flies level at this speed, one sigma `sigma_mps`, and height; UNKNOWN in doubt.
+
+    `rcs` is the sum of its cross-sections in dB m2 and how many were seen.
+    """
+    known = flyers()
+    low, high, ln_prior, size, ceiling = known.rows.T
+    blur = np.hypot(SPEED_TOLERANCE * speed_mps, sigma_mps)
+    beyond = np.maximum(np.maximum(low - speed_mps, speed_mps - high), 0.0) / blur
+    ln_p = ln_prior - 0.5 * beyond**2 - np.log(high - low + 2.5 * blur)
+    ln_p -= 0.5 * (np.maximum(up_m - ceiling, 0.0) / (CEILING_SHARE * ceiling)) ** 2
+    if rcs[1] >= 1.0:
+        var = RCS_SIGMA_DB**2 + FADING_DB**2 / rcs[1]
+        ln_p -= 0.5 * (rcs[0] / rcs[1] - FADING_MEAN_DB - size) ** 2 / var
+    p = np.exp(ln_p - ln_p.max())
+    best = int(np.argmax(p))
+    return int(known.index[best]) if p[best] >= SURE * p.sum() else UNKNOWN
