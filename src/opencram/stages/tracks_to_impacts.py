@@ -198,7 +198,7 @@ def _square(cov: FloatArray) -> FloatArray:
 
 
 def _name_other(state: ImpactsState, tracks: Tracks, row: int) -> int:
-    """Class index of what does not fall, once it has been seen to fly level for long enough; what was named keeps it."""
+    """Class index of what does not fall, once it was seen to fly level for long enough; a name is kept."""
     if tracks.debris[row]:
         return class_index("fragment")
     track = int(tracks.track[row])

@@ -1,8 +1,9 @@
 """The fit of one track: the flight, without process noise, that explains its plots best, by maximum a posteriori.
 
-Parameters (9) are the state at the epoch, the time of the first plot used (ENU position m, velocity m/s, ln(beta)), and
-the wind (east, north, m/s). A flight through the air is exact but for these, so nothing is forgotten: with the right
-drag curve such a fit attains the Cramer-Rao bound (Van Trees, Detection, Estimation, and Modulation Theory, part I).
+Parameters (12) are the state at the epoch, the time of the first plot used (ENU position m, velocity m/s, ln(beta)),
+the wind (east, north, m/s), and the bias of the radar (range m, azimuth and elevation rad). A flight through the air is
+exact but for these, so nothing is forgotten: with the right drag curve such a fit attains the Cramer-Rao bound (Van
+Trees, Detection, Estimation, and Modulation Theory, part I).
 
 Plots are taken in one number after the other, as a Kalman filter without process noise does, all linearised about one
 reference flight; that is one Gauss-Newton step on the whole batch. `refit` repeats it about its own result until it
@@ -12,12 +13,13 @@ A refit takes the newest plot first. Going back in time, the flight that the lat
 earlier ones as well; where it does not, a motor burnt, a radar was pulling in, or the plots were another's, and the fit
 has to begin behind that.
 
-The wind is a parameter with a prior, for nobody tells it; leaving it in keeps the covariance honest. A plot far from
+Wind and bias are parameters with a prior, for nobody tells them; leaving them in keeps the covariance honest. The bias
+is that of the sensor of the first plot: where several see the track, the others are taken to be true. A plot far from
 where it is expected counts less (its error is taken to be as large as it looks), and errors larger or smaller than the
 sensor states are learnt from the innovations.
 
 Rows of `seen`: time s, range m, azimuth rad, elevation rad, range rate m/s, and the sigmas of these four; NaN where not
-measured. `told` (13) holds what a refit found out, in the T_ columns.
+measured. `told` (16) holds what a refit found out, in the T_ columns.
 """
 
 import math
@@ -30,7 +32,10 @@ from opencram.physics.place import E_WIND_E, E_WIND_N
 from opencram.tables import FloatArray, IntArray
 from opencram.tracking.filters import observe, residual
 
-PARAMETERS = 9
+PARAMETERS, FLOWN, BIAS = 12, 9, 9
+"""All parameters; those by which the flight itself goes come first; where the bias begins."""
+BIASED, BIAS_SIGMAS = 3, 1.5
+"""Measured quantities that may be biased, and by how many of the sensor's sigmas, one sigma of it, when they are."""
 MEASURED = 4
 SEEN_COLUMNS = 1 + 2 * MEASURED
 
@@ -46,10 +51,11 @@ FARTHEST = 4.0
 """The reference stays within so many sigmas of the prior of ln(beta) and wind, or a poor start would run away."""
 FAILS = -1
 
-T_LOG_LIKE, T_MISS, T_PARTS, T_NOISE, TOLD = 0, 1, 5, 9, 13
+T_LOG_LIKE, T_MISS, T_PARTS, T_NOISE, T_BIAS, TOLD = 0, 1, 5, 9, 13, 16
 """Columns of `told`: log-likelihood of the plots; by measured quantity the sum of squared innovations and their number,
 an innovation counting by the share of its variance that is the radar's (what the fit did not know yet tells nothing);
-and the radar's variance over that stated, by how much neighbouring plots differ whatever the flight."""
+the radar's variance over that stated, by how much neighbouring plots differ whatever the flight; and the sigmas of the
+bias before any plot."""
 NEIGHBOURS = 1.94
 """Second differences overlap: so many tell what one independent number does (their correlations are -2/3 and 1/6)."""
 NOISE_PRIOR = 8.0
@@ -60,7 +66,7 @@ RUN = 5
 LEANS = 40.0
 """chi-squared with three degrees of freedom exceeds this once in 100 million times."""
 
-R_ROW, R_MISS, R_VAR, BUFFER = 0, 9, 10, 11
+R_ROW, R_MISS, R_VAR, BUFFER = 0, 12, 13, 14
 """A measured number in the buffer: its derivative by the parameters, measured less expected, stated variance or NaN."""
 
 
@@ -112,6 +118,8 @@ def _rows(
     seen: FloatArray,
     by: IntArray,
     since_s: float,
+    first_by: int,
+    bias: FloatArray,
     now: FloatArray,
     tangent: FloatArray,
     places: FloatArray,
@@ -121,9 +129,10 @@ def _rows(
     drag: FloatArray,
     out: FloatArray,
 ) -> None:
-    """What the plots `seen` (n, 9) of sensors `by` (n,) say of the parameters, into the buffer `out` (n, 4, 11).
+    """What the plots `seen` (n, 9) of sensors `by` (n,) say of the parameters, into the buffer `out` (n, 4, 14).
 
-    The reference flight `now` and its `tangent` stand at `since_s` before and at the last plot after.
+    The reference flight `now` and its `tangent` (6, 9) stand at `since_s` before and at the last plot after; `bias` (3)
+    is the reference's, of the sensor `first_by`.
     """
     h, jac = np.empty(MEASURED), np.empty((MEASURED, 7))
     t = since_s
@@ -137,12 +146,15 @@ def _rows(
             out[i, m, R_VAR] = sigma * sigma if not math.isnan(z) else math.nan
             if math.isnan(out[i, m, R_VAR]):
                 continue
-            out[i, m, R_MISS] = residual(m, z, h[m])
-            for j in range(PARAMETERS):
+            own = m < BIASED and by[i] == first_by
+            out[i, m, R_MISS] = residual(m, z, h[m] + bias[m] if own else h[m])
+            for j in range(FLOWN):
                 s = 0.0
                 for k in range(3 if m < 3 else 6):
                     s += jac[m, k] * tangent[k, j]
                 out[i, m, R_ROW + j] = s
+            for j in range(BIASED):
+                out[i, m, R_ROW + BIAS + j] = 1.0 if own and j == m else 0.0
 
 
 @device
@@ -220,19 +232,23 @@ def _guess(
     for k in range(3):
         ref[k], ref[3 + k] = first[k], (end[k] - first[k]) / span
     ref[5] += 4.9 * span
-    ref[6], ref[7], ref[8] = ln_beta, 0.0, 0.0
+    ref[6] = ln_beta
+    for k in range(7, PARAMETERS):
+        ref[k] = 0.0
 
 
 @device
-def _tie(ref: FloatArray, prior: FloatArray) -> None:
-    """Keep the reference near the prior where there is one."""
+def _tie(ref: FloatArray, prior: FloatArray, bias: FloatArray) -> None:
+    """Keep the reference near the prior where there is one; `bias` (3) are the sigmas of the bias."""
     ref[6] = min(max(ref[6], prior[0] - FARTHEST * prior[1]), prior[0] + FARTHEST * prior[1])
     for k in range(7, 9):
         ref[k] = min(max(ref[k], -FARTHEST * WIND_PRIOR_MPS), FARTHEST * WIND_PRIOR_MPS)
+    for k in range(BIASED):
+        ref[BIAS + k] = min(max(ref[BIAS + k], -FARTHEST * bias[k]), FARTHEST * bias[k])
 
 
 @device
-def _begin(ref: FloatArray, prior: FloatArray, shift: FloatArray, cov: FloatArray) -> None:
+def _begin(ref: FloatArray, prior: FloatArray, bias: FloatArray, shift: FloatArray, cov: FloatArray) -> None:
     """The prior, as shift from the reference and covariance."""
     shift[:], cov[:] = 0.0, 0.0
     for k in range(3):
@@ -242,6 +258,8 @@ def _begin(ref: FloatArray, prior: FloatArray, shift: FloatArray, cov: FloatArra
     cov[6, 6], shift[6] = prior[1] ** 2, prior[0] - ref[6]
     for k in range(7, 9):
         cov[k, k], shift[k] = WIND_PRIOR_MPS**2, -ref[k]
+    for k in range(BIASED):
+        cov[BIAS + k, BIAS + k], shift[BIAS + k] = bias[k] ** 2, -ref[BIAS + k]
 
 
 @device
@@ -263,7 +281,7 @@ def refit(
     air: FloatArray,
     drag: FloatArray,
 ) -> int:
-    """Fit all plots anew, from the reference `ref` (9) where it is `known`; from which plot on one flight fits them.
+    """Fit all plots anew, from the reference `ref` (12) where it is `known`; from which plot on one flight fits them.
 
     Leaves the reference, the shift from it, the covariance, and the reference flight at the last plot with its
     tangent. `scale` (4) multiplies the variances stated, `prior` is the mean and sigma of ln(beta). FAILS where
@@ -275,14 +293,19 @@ def refit(
     else:
         _guess(seen, by, places, rots, prior[0], ref)
     here, buffer, start = env.copy(), np.empty((len(seen), MEASURED, BUFFER)), FAILS
+    bias = np.empty(BIASED)
+    for k in range(BIASED):
+        sigma = seen[len(seen) - 1, 1 + MEASURED + k]
+        bias[k] = 1.0 if math.isnan(sigma) else BIAS_SIGMAS * sigma
     for rounds in range(MOST_ROUNDS):
-        _tie(ref, prior)
+        _tie(ref, prior, bias)
         here[E_WIND_E], here[E_WIND_N] = env[E_WIND_E] + ref[7], env[E_WIND_N] + ref[8]
-        _begin(ref, prior, shift, cov)
+        _begin(ref, prior, bias, shift, cov)
         now[:] = ref[:7]
-        tangent[:] = np.eye(6, PARAMETERS)
+        tangent[:] = np.eye(6, FLOWN)
         told[:] = 0.0
-        _rows(seen, by, seen[0, 0], now, tangent, places, rots, here, air, drag, buffer)
+        told[T_BIAS:] = bias
+        _rows(seen, by, seen[0, 0], by[0], ref[BIAS:], now, tangent, places, rots, here, air, drag, buffer)
         _noise(buffer, seen, by, told)
         start = _take_back(buffer, scale, shift, cov, told)
         moved = 0.0
@@ -302,6 +325,7 @@ def extend(
     seen: FloatArray,
     by: IntArray,
     since_s: float,
+    first_by: int,
     scale: FloatArray,
     ref: FloatArray,
     shift: FloatArray,
@@ -315,10 +339,13 @@ def extend(
     air: FloatArray,
     drag: FloatArray,
 ) -> None:
-    """Take in plots that came since the last refit, about the same reference flight, which stands at `since_s`."""
+    """Take in plots that came since the last refit, about the same reference flight, which stands at `since_s`.
+
+    `first_by` is the sensor of the fit's first plot.
+    """
     here, buffer = env.copy(), np.empty((len(seen), MEASURED, BUFFER))
     here[E_WIND_E], here[E_WIND_N] = env[E_WIND_E] + ref[7], env[E_WIND_N] + ref[8]
-    _rows(seen, by, since_s, now, tangent, places, rots, here, air, drag, buffer)
+    _rows(seen, by, since_s, first_by, ref[BIAS:], now, tangent, places, rots, here, air, drag, buffer)
     for i in range(len(seen)):
         for m in range(MEASURED):
             if not math.isnan(buffer[i, m, R_VAR]):

@@ -15,7 +15,7 @@ import numpy as np
 from opencram.physics.kernel import kernel
 from opencram.physics.layout import Layout
 from opencram.tables import FloatArray, IntArray
-from opencram.tracking.fit import MEASURED, PARAMETERS, SEEN_COLUMNS, TOLD
+from opencram.tracking.fit import FLOWN, MEASURED, PARAMETERS, SEEN_COLUMNS, TOLD
 from opencram.tracking.follow import B_COUNT, B_DEBRIS, B_NEXT, BOOK, follow
 from opencram.tracking.hypotheses import MIXED, ORIGIN, Kinds, kinds, weigh
 
@@ -31,7 +31,7 @@ FORGET_NS = 30_000_000_000
 MOST_RENEWED = 6_000
 """Plots in the fits that one scan renews: some 50 ms; what is left waits for the next scan, the latest to land last."""
 
-END, DERIVED = 4, 1 + PARAMETERS
+END, DERIVED = 4, 1 + FLOWN
 FOLLOWED = (
     *("book", "seen", "by", "scale", "ref", "shift", "cov", "now", "tangent", "told", "back", "ahead"),
 )
@@ -54,7 +54,7 @@ def _tails(kinds: Kinds) -> dict[str, tuple[int, ...]]:
         "shift": (s, PARAMETERS),
         "cov": (s, PARAMETERS, PARAMETERS),
         "now": (s, 7),
-        "tangent": (s, 6, PARAMETERS),
+        "tangent": (s, 6, FLOWN),
         "told": (s, TOLD),
         "back": (c, END, DERIVED),
         "back_at": (c, PARAMETERS),

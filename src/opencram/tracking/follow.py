@@ -178,8 +178,8 @@ def follow(
             done = book[slot, B_DONE]
             for s in range(s_from, s_to):
                 extend(
-                    seen[slot, done:n], by[slot, done:n], seen[slot, done - 1, 0], scale[slot], ref[slot, s],
-                    shift[slot, s], cov[slot, s], now[slot, s], tangent[slot, s], told[slot, s],
+                    seen[slot, done:n], by[slot, done:n], seen[slot, done - 1, 0], by[slot, 0], scale[slot],
+                    ref[slot, s], shift[slot, s], cov[slot, s], now[slot, s], tangent[slot, s], told[slot, s],
                     places, rots, env, air, drags[s],
                 )  # fmt: skip
             book[slot, B_DONE] = n

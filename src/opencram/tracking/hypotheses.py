@@ -20,7 +20,7 @@ from opencram.physics.kernel import device, kernel
 from opencram.physics.place import E_WIND_E, E_WIND_N
 from opencram.physics.threats import Threat, catalogue
 from opencram.tables import FloatArray, IntArray
-from opencram.tracking.fit import PARAMETERS, T_LOG_LIKE
+from opencram.tracking.fit import BIAS, BIASED, FLOWN, PARAMETERS, T_BIAS, T_LOG_LIKE
 from opencram.tracking.follow import B_BOOST, B_DEBRIS, B_DONE
 
 C_SHAPE, C_LN_BETA, C_SIGMA, C_SLOWEST, C_FASTEST, C_LN_PRIOR, C_BURN_S, C_BURN_M = range(8)
@@ -51,6 +51,8 @@ WANDER_M = 0.3
 """What gusts and tumbling leave uncertain of any impact point, one sigma per axis (assumed)."""
 LAUNCH_SIGMA_M = 60.0
 """What flying back without the motor's burn leaves uncertain of a rocket's launch point, one sigma per axis."""
+TRUE_PRIOR = 0.95
+"""Chance that a radar has no bias worth the name."""
 LEAST_INFORMATION = 0.02
 """Below this share of its prior's information, the fit is taken to know nothing of ln(beta)."""
 
@@ -123,6 +125,39 @@ def _given_class(
 
 
 @device
+def _given_no_bias(shift: FloatArray, cov: FloatArray, ref: FloatArray, told: FloatArray, work: FloatArray) -> float:
+    """Mix the fit, in place, with the same given that the radar has no bias; ln of how likely the two make the plots.
+
+    How likely no bias is against some is the density of the bias at zero after the plots over that before (Dickey,
+    Ann. Math. Stat. 42, 1971). `work` (13, 12) is room.
+    """
+    true, true_cov = work[0], work[1:]
+    true[:], true_cov[:] = shift, cov
+    ln_ratio = 0.0
+    for k in range(BIAS, BIAS + BIASED):
+        var, off = true_cov[k, k], ref[k] + true[k]
+        ln_ratio += math.log(told[T_BIAS + k - BIAS]) - 0.5 * (math.log(var) + off * off / var)
+        for i in range(PARAMETERS):
+            gain = true_cov[i, k] / var
+            true[i] -= gain * off
+            if i != k:
+                for j in range(PARAMETERS):
+                    if j != k:
+                        true_cov[i, j] -= gain * true_cov[k, j]
+        true_cov[k, :], true_cov[:, k] = 0.0, 0.0
+    top = max(ln_ratio, 0.0)
+    none, some = TRUE_PRIOR * math.exp(ln_ratio - top), (1.0 - TRUE_PRIOR) * math.exp(-top)
+    share = none / (none + some)
+    for i in range(PARAMETERS):
+        for j in range(PARAMETERS):
+            spread = (true[i] - shift[i]) * (true[j] - shift[j])
+            cov[i, j] = share * true_cov[i, j] + (1.0 - share) * cov[i, j] + share * (1.0 - share) * spread
+    for i in range(PARAMETERS):
+        shift[i] += share * (true[i] - shift[i])
+    return top + math.log(none + some)
+
+
+@device
 def _drag_evidence(ln_beta: float, var: float, c: FloatArray, prior: FloatArray) -> float:
     """ln of the density of what the plots say of ln(beta) under the class's spread, over that under the wide prior."""
     flat = 1.0 / (prior[1] * prior[1])
@@ -139,8 +174,8 @@ def _drag_evidence(ln_beta: float, var: float, c: FloatArray, prior: FloatArray)
 def _spread(row: FloatArray, cov: FloatArray) -> float:
     """Variance of a number with derivative `row` (9)."""
     s = 0.0
-    for i in range(PARAMETERS):
-        for j in range(PARAMETERS):
+    for i in range(FLOWN):
+        for j in range(FLOWN):
             s += row[i] * cov[i, j] * row[j]
     return max(float(s), 0.0)
 
@@ -153,7 +188,7 @@ def _launch_evidence(
     if math.isnan(back[0, 0]):
         return -math.log(FASTEST_SPAN_MPS * WIDEST_RAD)
     speed, age = back[3, 0], -back[2, 0]
-    for j in range(PARAMETERS):
+    for j in range(FLOWN):
         speed += back[3, 1 + j] * (shift[j] - at[j])
     burnt = speed + origin[O_SLOWING] * c[C_BURN_M]
     tolerance = math.sqrt((SPEED_TOLERANCE * burnt) ** 2 + _spread(back[3, 1:], cov))
@@ -195,7 +230,7 @@ def _fly_back(
     """The launch of the flight `shift` away from the reference: place, time, speed and derivatives (4, 10)."""
     y, down, here = ref[:7] + shift[:7], np.empty(7), env.copy()
     here[E_WIND_E], here[E_WIND_N] = env[E_WIND_E] + ref[7] + shift[7], env[E_WIND_N] + ref[8] + shift[8]
-    if not landing(y, -1.0, here, air, ground, drag, np.eye(6, PARAMETERS), down, back):
+    if not landing(y, -1.0, here, air, ground, drag, np.eye(6, FLOWN), down, back):
         back[0:2, 0], back[3, 0] = math.nan, 0.0
         return
     a = accel(down, here, air, drag)
@@ -220,7 +255,7 @@ def _fly_on(
     """The impact of the flight `shift` away from the reference: place, time, speed and derivatives, (4, 10)."""
     y, down, here = now.copy(), np.empty(7), env.copy()
     for i in range(6):
-        for j in range(PARAMETERS):
+        for j in range(FLOWN):
             y[i] += tangent[i, j] * shift[j]
     y[6] = ref[6] + shift[6]
     here[E_WIND_E], here[E_WIND_N] = env[E_WIND_E] + ref[7] + shift[7], env[E_WIND_N] + ref[8] + shift[8]
@@ -242,18 +277,18 @@ def _ends(
     out_cov: FloatArray,
 ) -> None:
     """Place (and time) at one end of the flight, moved along its derivatives, and covariance (rows, rows)."""
-    work = np.empty((rows, PARAMETERS))
+    work = np.empty((rows, FLOWN))
     for i in range(rows):
         out[i] = ends[i, 0]
-        for j in range(PARAMETERS):
+        for j in range(FLOWN):
             out[i] += ends[i, 1 + j] * (shift[j] - at[j])
             work[i, j] = 0.0
-            for k in range(PARAMETERS):
+            for k in range(FLOWN):
                 work[i, j] += ends[i, 1 + k] * cov[k, j]
     for i in range(rows):
         for j in range(rows):
             out_cov[i, j] = noise if i == j and i < 2 else 0.0
-            for k in range(PARAMETERS):
+            for k in range(FLOWN):
                 out_cov[i, j] += work[i, k] * ends[j, 1 + k]
 
 
@@ -268,19 +303,19 @@ def _state(
     spread: FloatArray,
 ) -> None:
     """State (7) and covariance (7, 7) at the newest plot."""
-    g = np.zeros((7, PARAMETERS))
+    g = np.zeros((7, FLOWN))
     g[:6], g[6, 6] = tangent, 1.0
-    work = np.zeros((7, PARAMETERS))
+    work = np.zeros((7, FLOWN))
     for i in range(7):
         mean[i] = now[i] if i < 6 else ref[6]
-        for j in range(PARAMETERS):
+        for j in range(FLOWN):
             mean[i] += g[i, j] * shift[j]
-            for k in range(PARAMETERS):
+            for k in range(FLOWN):
                 work[i, j] += g[i, k] * cov[k, j]
     for i in range(7):
         for j in range(7):
             spread[i, j] = 0.0
-            for k in range(PARAMETERS):
+            for k in range(FLOWN):
                 spread[i, j] += work[i, k] * g[j, k]
 
 
@@ -348,17 +383,19 @@ def _weights(
     own_cov: FloatArray,
     weight: FloatArray,
 ) -> None:
-    """Weights (c,) of the classes of one slot, and the fit given each: shift (c, 9) and covariance (c, 9, 9)."""
+    """Weights (c,) of the classes of one slot, and the fit given each: shift (c, 12) and covariance (c, 12, 12)."""
+    work = np.empty((1 + PARAMETERS, PARAMETERS))
     top, total, debris, boost = -math.inf, 0.0, book[slot, B_DEBRIS] == 1, book[slot, B_BOOST] == 1
     for c in range(len(classes)):
         row, s = classes[c], int(classes[c, C_SHAPE])
         weight[c] = -math.inf
         if (s == len(priors) - 1) == debris:
             _given_class(shift[slot, s], cov[slot, s], ref[slot, s], row, priors[s], own[c], own_cov[c])
+            ln_some = _given_no_bias(own[c], own_cov[c], ref[slot, s], told[slot, s], work)
             if math.isnan(back[slot, c, 3, 0]):
                 _fly_back(own[c], ref[slot, s], env, air, ground, drags[s], back[slot, c], origin[slot, c])
                 back_at[slot, c] = own[c]
-            weight[c] = row[C_LN_PRIOR] + told[slot, s, T_LOG_LIKE] + _size_evidence(rcs[slot], row)
+            weight[c] = row[C_LN_PRIOR] + told[slot, s, T_LOG_LIKE] + ln_some + _size_evidence(rcs[slot], row)
             weight[c] += _drag_evidence(ref[slot, s, 6] + shift[slot, s, 6], cov[slot, s, 6, 6], row, priors[s])
             weight[c] += _launch_evidence(
                 own[c], own_cov[c], back[slot, c], back_at[slot, c], origin[slot, c], boost, row
