@@ -85,7 +85,7 @@ def plots_of(rows: list[tuple[float, float, float]], time_s: float, scan: int) -
         el_rad=z[:, 2].copy(),
         range_rate_mps=none,
         snr_db=none,
-        rcs_dbsm=none,
+        rcs_dbsm=none.copy(),
         scan=np.full(n, scan, np.int64),
     )
 

@@ -10,7 +10,7 @@ from opencram.physics.threats import catalogue, class_index
 from opencram.site import Site
 from opencram.stages.plots_to_tracks import TracksState, let_go, limits_hit, note_breakups, plots_to_tracks
 from opencram.stages.tracks_to_impacts import ImpactsState, tracks_to_impacts
-from opencram.tables import BALLISTIC, CONFIRMED, Effect, Hypotheses, Impacts, Plots, Tracks
+from opencram.tables import BALLISTIC, CONFIRMED, UNKNOWN, Effect, Hypotheses, Impacts, Plots, Tracks
 from skies import Shot, level, plots_of, scans, shot
 from small_site import SECOND_NS, START_NS, site_of, square
 
@@ -156,12 +156,21 @@ def test_a_ripple_of_seven_in_clutter_is_seven(site: Site, seed: int) -> None:
 
 
 def test_what_flies_level_is_not_said_to_fall(site: Site) -> None:
-    """A drone and an aircraft: no impact after the first five seconds, and each gets its name."""
-    for velocity, cls in (((-46.0, 3.0, 0.0), "drone"), ((-110.0, 20.0, 2.0), "aircraft")):
-        seen = follow(site, scans([level((5_000.0, 500.0, 700.0), velocity, 40.0)], 3, 40.0))
+    """A drone and an aircraft: no impact after the first five seconds, and each gets its name by speed and size."""
+    for velocity, cls, rcs_dbsm in (((-46.0, 3.0, 0.0), "drone", -10.0), ((-110.0, 20.0, 2.0), "aircraft", 7.0)):
+        sky = list(scans([level((5_000.0, 500.0, 700.0), velocity, 40.0)], 3, 40.0))
+        for _, scan in sky:
+            scan.rcs_dbsm[:] = rcs_dbsm
+        seen = follow(site, sky)
         assert len(confirmed(seen)) == 1
         assert not any(len(impacts) for _, _, impacts in seen[50:])
         assert seen[-1][0].cls[0] == class_index(cls)
+
+
+def test_a_drone_whose_size_is_not_told_may_be_a_light_aircraft(site: Site) -> None:
+    seen = follow(site, scans([level((5_000.0, 500.0, 700.0), (-46.0, 3.0, 0.0), 40.0)], 3, 40.0))
+    assert seen[-1][0].cls[0] in (UNKNOWN, class_index("drone"))
+    assert not any(cls == class_index("aircraft") for tracks, _, _ in seen for cls in tracks.cls)
 
 
 def test_debris_is_called_debris_only_after_a_break_up(site: Site) -> None:

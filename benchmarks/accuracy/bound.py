@@ -10,7 +10,7 @@ from opencram.physics.flight import fly, to_ground
 from opencram.physics.place import E_WIND_E, FLAT
 from opencram.tables import FloatArray
 
-from accuracy.shots import AIR, STEP_S, WIND_MPS, Case, Seen, Shot, exact
+from accuracy.shots import AIR, STEP_S, WIND_MPS, Case, Seen, Shot, exact, worse
 
 NUDGE = np.array([1.0, 1.0, 1.0, 0.1, 0.1, 0.1, 1e-3, 0.1, 0.1])
 
@@ -26,8 +26,9 @@ def bounds(shot: Shot, seen: Seen, case: Case) -> tuple[FloatArray, FloatArray, 
     slopes = np.stack([(flown[2 * j][0] - flown[2 * j + 1][0]) / (2.0 * NUDGE[j]) for j in range(9)], axis=-1)
     ends = np.stack([(flown[2 * j][1] - flown[2 * j + 1][1]) / (2.0 * NUDGE[j]) for j in range(9)], axis=-1)
     origins = np.stack([(flown[2 * j][2] - flown[2 * j + 1][2]) / (2.0 * NUDGE[j]) for j in range(9)], axis=-1)
-    weight = np.nan_to_num(1.0 / case.sigma**2)
-    each = np.einsum("kmi,m,kmj->kij", slopes[rows], weight, slopes[rows])
+    sigma = case.sigma * worse(seen.time_s, case)[seen.time_s >= 0.0, None]
+    weight = np.nan_to_num(1.0 / sigma**2)
+    each = np.einsum("kmi,km,kmj->kij", slopes[rows], weight, slopes[rows])
     prior = np.diag([0.0] * 3 + [1e-6] * 3 + [shot.threat.ln_beta_sigma**-2, WIND_MPS**-2, WIND_MPS**-2])
     information = np.cumsum(each, axis=0) + prior
     size = np.sqrt(np.maximum(np.diagonal(information, axis1=1, axis2=2), 1e-12))

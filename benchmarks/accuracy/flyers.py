@@ -30,7 +30,7 @@ def draw_flyer(cls: str, rng: np.random.Generator, case: Case) -> Seen:
             break
     mean = catalogue()[cls].rcs_m2 * np.exp(RCS_LN_SIGMA * rng.standard_normal())
     rcs = 10.0 * np.log10(mean * rng.exponential(1.0, len(z)))
-    z = z + np.where(np.isnan(case.sigma), np.nan, case.sigma) * rng.standard_normal(z.shape)
+    z = z + case.sigma * rng.standard_normal(z.shape)
     z[:, 1] %= 2.0 * np.pi
     return Seen(times[view], z[view], rcs[view])
 

@@ -170,14 +170,17 @@ def observe(shot: Shot, rng: np.random.Generator, case: Case) -> Seen:
     z = exact(states)
     view = (z[:, 2] >= LOWEST_RAD) & (z[:, 0] <= FARTHEST_M) & (rng.random(len(z)) < P_DETECT)
     times, z = times[view], z[view]
-    noise = rng.standard_normal(z.shape)
-    if case.pull_in and len(times):
-        noise *= 1.0 + PULL_IN_TIMES * np.exp(-(times - times[0]) / PULL_IN_S)[:, None]
-    z = z + np.where(np.isnan(case.sigma), np.nan, case.sigma) * noise
+    z = z + case.sigma * worse(times, case)[:, None] * rng.standard_normal(z.shape)
     if case.bias:
         z[:, :3] += np.array([20.0, 1e-3, 1e-3]) * rng.choice([-1.0, 1.0], 3)
     z[:, 1] %= 2.0 * np.pi
     return Seen(times, z)
+
+
+def worse(times: FloatArray, case: Case) -> FloatArray:
+    """By how much the errors of the plots (k) exceed the case's sigmas."""
+    since = times - times[0] if len(times) else times
+    return 1.0 + PULL_IN_TIMES * np.exp(-since / PULL_IN_S) if case.pull_in else np.ones(len(times))
 
 
 def told(case: Case) -> Case:

@@ -12,9 +12,9 @@ from accuracy.bound import bounds
 from accuracy.chain import Answers, follow
 from accuracy.shots import Case, Seen, Shot, draw
 
-AGES_S = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 30.0, 40.0)
-"""Seconds of track: since the first plot, for rockets since burn-out where they were seen before."""
-TO_GO_S = (60.0, 45.0, 30.0, 20.0, 15.0, 10.0, 7.0, 5.0, 3.0)
+AGES_S = tuple(float(s) for s in range(1, 121))
+"""Each whole second of track: since the first plot, for rockets since burn-out where they were seen before."""
+TO_GO_S = (60.0, 45.0, 30.0, 20.0, 15.0, 10.0, 7.0, 5.0, 3.0, 2.0)
 LATE_S = 0.35
 """An answer counts for a time if it is not older than this, or than three looks."""
 

@@ -11,7 +11,6 @@ from opencram.physics.layout import FEWEST_FALSE_PLOTS, RANGE_RATE_SPAN_MPS, Lay
 from opencram.physics.threats import catalogue
 from opencram.site import Site
 from opencram.tables import (
-    BALLISTIC,
     CONFIRMED,
     OTHER,
     TENTATIVE,
@@ -27,24 +26,14 @@ from opencram.tables import (
 from opencram.tracking import lifecycle
 from opencram.tracking.association import assign
 from opencram.tracking.clutter import Learnt, learn_detection, learn_false, volume_of
-from opencram.tracking.filters import CRUISE, MODEL_PRIOR, MODELS, STATES, advance_track, score_scan, start_track
+from opencram.tracking.filters import MODEL_PRIOR, MODELS, STATES, score_scan
 from opencram.tracking.lifecycle import Bank
-from opencram.tracking.noise import as_stated, learn_noise, no_plots
+from opencram.tracking.noise import as_stated, no_plots
 from opencram.tracking.resolution import unresolved, without
+from opencram.tracking.scan import begin, tell, use_plots
 
 GENERIC_SHAPE = "shell-155"
 """Whose drag curve the filter flies before the class is known; the ballistic coefficient takes up the difference."""
-POWERED_SPEED_MPS, SPEED_BLUR_MPS, MOST_LOG_ODDS = 100.0, 15.0, 4.0
-"""Prior odds of ballistic flight by speed: what is slower flies under power as a rule, what is faster seldom does."""
-LEVEL_SHARE, LEVEL_LOG_ODDS = 0.15, -5.0
-"""What moves up or down by less than this share of its speed, in all that is known of it, is more likely an
-aircraft, until its fall has been seen;"""
-FASTEST_AIRCRAFT_MPS = 300.0
-"""unless it is faster than airliners (250 m/s) ever are."""
-CALL_BALLISTIC, CALL_OTHER = 0.9, 0.5
-"""A track is called ballistic above the first probability and other again below the second."""
-KNOWN_VELOCITY_SHARE = 0.1
-"""And not before its velocity is known to this share of its speed: an earlier prediction would point anywhere."""
 BREAKUP_LASTS_NS = 12_000_000_000
 BREAKUP_RADIUS_M, BREAKUP_SPEED_MPS, BREAKUP_REACH_M = 60.0, 350.0, 800.0
 """Tracks born this near a break-up are its debris: pieces fly on with the object's speed, and drag soon stops them."""
@@ -88,27 +77,22 @@ def plots_to_tracks(state: TracksState, scan: Plots, site: Site) -> Tracks:
     sigma = layout.plot_sigma(sensor, scan.snr_db)
     gain = _score(state, scan, z, sigma, sensor, layout)
     shared = unresolved(bank, z, int(scan.time_ns[0]), sensor, layout)
-    chosen = _choose(bank, without(gain, shared))
+    chosen = assign(without(gain, shared), _rank(bank))
     rows = np.flatnonzero(chosen >= 0)
     _learn(state, scan, z, chosen, sensor, layout)
-    worse = _worse(bank)
-    for row in rows.tolist():
-        plot = chosen[row]
-        _use(bank, row, z[plot], worse[row] * sigma[plot], int(scan.time_ns[plot]), sensor, layout)
-        time_s = int(scan.time_ns[plot] - bank.born_ns[row]) * 1e-9
-        learn_noise(bank.latest[row], bank.noise[row], time_s, z[plot], sigma[plot], float(sensor))
-    lifecycle.hit(bank, rows, gain[rows, chosen[rows]])
-    wide = np.append(layout.resolution[sensor], np.nan)
+    gained = gain[rows, chosen[rows]]
     for track, plot in shared.items():
-        _use(bank, track, z[plot], np.fmax(wide, sigma[plot]), int(scan.time_ns[plot]), sensor, layout)
         chosen[track] = plot
-    free = np.setdiff1d(np.arange(len(scan)), chosen)
-    single = ~lifecycle.doubles(bank, rows)
-    bank.keep(single)
-    chosen = chosen[single]
+    _use(bank, chosen, shared, scan, z, sigma, sensor, layout)
+    lifecycle.hit(bank, rows, gained)
+    free = np.ones(len(scan), np.bool_)
+    free[chosen[chosen >= 0]] = False
+    single = lifecycle.singles(bank, rows)
+    if not single.all():
+        bank.keep(single)
+        chosen = chosen[single]
     rows = np.flatnonzero(chosen >= 0)
-    _call_models(bank, rows)
-    born = _give_birth(state, scan, z, sigma, free, sensor, layout)
+    born = _give_birth(state, scan, z, sigma, np.flatnonzero(free), sensor, layout)
     rows = np.concatenate([rows, np.arange(len(bank) - len(born), len(bank))])
     return _report(bank, rows, np.concatenate([chosen[rows[: len(rows) - len(born)]], born]))
 
@@ -119,15 +103,23 @@ def let_go(state: TracksState, now_ns: int, site: Site) -> None:
     if not len(bank):
         return
     layout = layout_of(site)
-    silent_s = ((now_ns - bank.time_ns) * 1e-9)[:, None]
-    ahead = bank.mean[:, OTHER, :3] + bank.mean[:, OTHER, 3:6] * silent_s
-    look_s, ln_miss = np.full(len(bank), np.inf), np.full(len(bank), -1.0)
+    # who has been silent for less than any sensor's update cannot have missed a look
+    silent = np.flatnonzero(now_ns - bank.time_ns >= layout.update_ns.min(initial=1 << 62))
+    if not len(silent):
+        return
+    silent_s = ((now_ns - bank.time_ns[silent]) * 1e-9)[:, None]
+    ahead = bank.mean[silent, OTHER, :3] + bank.mean[silent, OTHER, 3:6] * silent_s
+    look_s, ln_miss = np.full(len(silent), np.inf), np.full(len(silent), -1.0)
     for s in range(len(layout.update_ns)):
         update_s = layout.update_ns[s] * 1e-9
         better = layout.covered(s, ahead) & (update_s < look_s)
         look_s[better] = update_s
         ln_miss[better] = math.log(max(1.0 - _p_detect(state, s, layout), 1e-3))
-    bank.keep(~lifecycle.given_up(bank, now_ns, look_s, ln_miss))
+    ended = silent[lifecycle.given_up(bank, silent, now_ns, look_s, ln_miss)]
+    if len(ended):
+        keep = np.ones(len(bank), np.bool_)
+        keep[ended] = False
+        bank.keep(keep)
 
 
 def limits_hit(state: TracksState, now_ns: int) -> list[Health]:
@@ -197,54 +189,24 @@ def _learn(state: TracksState, scan: Plots, z: FloatArray, chosen: IntArray, sen
     learn_detection(learnt, np.maximum(np.rint(since_ns / layout.update_ns[sensor]), 1.0))
 
 
-def _choose(bank: Bank, gain: FloatArray) -> IntArray:
-    """The plot of each track: the confirmed choose first, then tracks with a past, then single plots."""
-    chosen = np.full(len(bank), -1, np.int64)
-    confirmed = bank.status == CONFIRMED
-    young = ~confirmed & (bank.n_plots == 1)
-    free = np.ones(gain.shape[1], np.bool_)
-    for group in (confirmed, ~confirmed & ~young, young):
-        rows, plots = np.flatnonzero(group), np.flatnonzero(free)
-        if len(rows) and len(plots):
-            picked = assign(np.ascontiguousarray(gain[np.ix_(rows, plots)]))
-            chosen[rows] = np.where(picked >= 0, plots[picked], -1)
-            free[chosen[rows[picked >= 0]]] = False
-    return chosen
+def _rank(bank: Bank) -> IntArray:
+    """In which turn each track chooses its plot: the confirmed first, then tracks with a past, then single plots."""
+    return np.where(bank.status == CONFIRMED, 0, np.where(bank.n_plots > 1, 1, 2))
 
 
-def _use(bank: Bank, row: int, z: FloatArray, sigma: FloatArray, plot_ns: int, sensor: int, layout: Layout) -> None:
-    dt_s = (plot_ns - int(bank.time_ns[row])) * 1e-9
-    advance_track(
-        bank.mean[row], bank.cov[row], bank.mode[row], dt_s, z,
-        sigma, layout.sensor_enu_m[sensor], layout.sensor_rot[sensor],
+def _use(
+    bank: Bank, chosen: IntArray, shared: dict[int, int], scan: Plots, z: FloatArray, sigma: FloatArray,
+    sensor: int, layout: Layout,
+) -> None:  # fmt: skip
+    """Each track takes its plot; one that it shares with another is as wide as the radar's cell."""
+    together = np.zeros(len(bank), np.bool_)
+    together[list(shared)] = True
+    use_plots(
+        chosen, together, bank.mean, bank.cov, bank.mode, bank.time_ns, bank.born_ns, bank.model, bank.debris,
+        bank.latest, bank.noise, _worse(bank), np.ascontiguousarray(scan.time_ns), z, sigma,
+        np.append(layout.resolution[sensor], np.nan), sensor, layout.sensor_enu_m[sensor], layout.sensor_rot[sensor],
         layout.env, layout.air, generic_drag(),
     )  # fmt: skip
-    bank.time_ns[row] = max(int(bank.time_ns[row]), plot_ns)
-
-
-def _call_models(bank: Bank, rows: IntArray) -> None:
-    p, v, spread = p_ballistic(bank, rows), bank.mean[rows, BALLISTIC], bank.cov[rows, BALLISTIC]
-    speed = np.sqrt(v[:, 3] ** 2 + v[:, 4] ** 2 + v[:, 5] ** 2)
-    sigma = np.sqrt(spread[:, 3, 3] + spread[:, 4, 4] + spread[:, 5, 5])
-    enters = (p > CALL_BALLISTIC) & (sigma <= KNOWN_VELOCITY_SHARE * speed)
-    stays = np.where(bank.model[rows] == BALLISTIC, p >= CALL_OTHER, enters)
-    bank.model[rows] = np.where(stays, BALLISTIC, OTHER)
-
-
-def p_ballistic(bank: Bank, rows: IntArray) -> FloatArray:
-    """Probability of ballistic flight (n,): how the plots fit each model, and how fast the object is."""
-    v = bank.mean[rows, CRUISE, 3:6]
-    speed = np.sqrt(v[:, 0] ** 2 + v[:, 1] ** 2 + v[:, 2] ** 2)
-    blur = 3.0 * np.sqrt(np.maximum(bank.cov[rows, CRUISE, 5, 5], 0.0))
-    level = (np.abs(v[:, 2]) < LEVEL_SHARE * speed + blur) & (speed < FASTEST_AIRCRAFT_MPS)
-    # at the top of its path a falling object is level too: what has been called ballistic is not doubted for that
-    doubt = np.where(bank.model[rows] == BALLISTIC, 0.0, LEVEL_LOG_ODDS)
-    most = np.where(level, doubt, MOST_LOG_ODDS)
-    prior = np.clip((speed - POWERED_SPEED_MPS) / SPEED_BLUR_MPS, LEVEL_LOG_ODDS, most)
-    mode = bank.mode[rows]
-    fit = np.log(mode[:, BALLISTIC] / (mode[:, OTHER] + mode[:, CRUISE]))
-    p: FloatArray = 1.0 / (1.0 + np.exp(-(fit + np.where(bank.debris[rows], 0.0, prior))))
-    return p
 
 
 def _give_birth(
@@ -256,14 +218,14 @@ def _give_birth(
     state.refused_births += max(len(able) - room, 0)
     able = able[: max(room, 0)]
     n = len(able)
+    if not n:
+        return able
     place, rot = layout.sensor_enu_m[sensor], layout.sensor_rot[sensor]
     time_ns = scan.time_ns[able]
     at = turned(spherical_to_enu(z[able, 0], z[able, 1], z[able, 2]), rot.T) + place
     debris = _from_breakup(state.breakups, time_ns, at)
     mean, cov = np.empty((n, MODELS, STATES)), np.empty((n, MODELS, STATES, STATES))
-    for i, plot in enumerate(able):
-        prior = lifecycle.DEBRIS_PRIOR if debris[i] else lifecycle.PRIOR
-        start_track(z[plot], sigma[plot], place, rot, prior, mean[i], cov[i])
+    begin(able, z, sigma, place, rot, np.where(debris[:, None], lifecycle.DEBRIS_PRIOR, lifecycle.PRIOR), mean, cov)
     score = np.full(n, lifecycle.BIRTH_SCORE)
     state.bank.append(
         Bank(
@@ -300,15 +262,9 @@ def _from_breakup(breakups: list[Breakup], time_ns: IntArray, pos_enu_m: FloatAr
 
 def _report(bank: Bank, rows: IntArray, plots: IntArray) -> Tracks:
     """The rows of the tracks table: the model that a track is called by gives its mean and covariance."""
-    mode, mean, cov = bank.mode[rows], bank.mean[rows], bank.cov[rows]
-    ballistic = bank.model[rows] == BALLISTIC
-    # sums written out: a library's sum over an axis may round a row by which other rows are there
-    mixed, mixed_cov = np.zeros((len(rows), STATES)), np.zeros((len(rows), STATES, STATES))
-    for m in range(MODELS):
-        mixed += mode[:, m, None] * mean[:, m]
-    for m in range(MODELS):
-        apart = mean[:, m] - mixed
-        mixed_cov += mode[:, m, None, None] * (cov[:, m] + apart[:, :, None] * apart[:, None, :])
+    n = len(rows)
+    p, x, spread = np.empty(n), np.empty((n, STATES)), np.empty((n, STATES, STATES))
+    tell(rows, bank.mean, bank.cov, bank.mode, bank.model, bank.debris, p, x, spread)
     return Tracks(
         time_ns=bank.time_ns[rows],
         track=bank.track[rows],
@@ -316,10 +272,10 @@ def _report(bank: Bank, rows: IntArray, plots: IntArray) -> Tracks:
         model=bank.model[rows],
         n_plots=bank.n_plots[rows],
         existence=1.0 / (1.0 + np.exp(-bank.score[rows])),
-        p_ballistic=p_ballistic(bank, rows),
-        cls=np.full(len(rows), UNKNOWN, np.int64),
-        mean=np.where(ballistic[:, None], mean[:, BALLISTIC], mixed),
-        cov=np.where(ballistic[:, None, None], cov[:, BALLISTIC], mixed_cov),
+        p_ballistic=p,
+        cls=np.full(n, UNKNOWN, np.int64),
+        mean=x,
+        cov=spread,
         born_ns=bank.born_ns[rows],
         plot=plots.astype(np.int64),
         debris=bank.debris[rows],

@@ -169,7 +169,7 @@ def _hypotheses(tracks: Tracks, rows: IntArray, zero_ns: IntArray, found: Weighe
 
 @cache
 def _predicted() -> BoolArray:
-    """(classes,): whose impact counts."""
+    """(classes,): whose impact threatens; gunfire comes down as well, and harms no zone worth a siren."""
     return np.array([t.ballistic for t in kinds().threats])
 
 

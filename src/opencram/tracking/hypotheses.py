@@ -24,9 +24,9 @@ from opencram.tracking.fit import BIAS, BIASED, FLOWN, PARAMETERS, T_BIAS, T_LOG
 from opencram.tracking.follow import B_BOOST, B_DEBRIS, B_DONE
 
 C_SHAPE, C_LN_BETA, C_SIGMA, C_SLOWEST, C_FASTEST, C_LN_PRIOR, C_BURN_S, C_BURN_M = range(8)
-C_LOW, C_HIGH, C_RCS, C_PREDICTED, CLASS = range(8, 13)
+C_LOW, C_HIGH, C_RCS, CLASS = range(8, 12)
 """Columns of a class: its drag curve; ln(beta) and sigma; least and most launch speed; ln(prior); how long a motor
-burns and over what path; least and most launch elevation (rad); mean cross-section (dB m2); whether its impact counts.
+burns and over what path; least and most launch elevation (rad); mean cross-section (dB m2).
 """
 X_TIME, X_COV, X_TIME_SIGMA, X_LAUNCH, X_LAUNCH_COV, X_LN_BETA, MIXED = 2, 3, 6, 7, 9, 12, 13
 """Columns of the mixture, from 0: impact east, north, seconds; covariance ee, en, nn; sigma of the time; launch east,
@@ -97,7 +97,7 @@ def _rows(threats: tuple[Threat, ...], shapes: list[int]) -> FloatArray:
         row[:] = (
             *(shape, threat.ln_beta, threat.ln_beta_sigma, *threat.speed_mps, math.log(max(threat.prior, 1e-12))),
             *(burn_s, burn_m, *threat.elevation_rad),
-            *(10.0 * math.log10(threat.rcs_m2), threat.ballistic),
+            10.0 * math.log10(threat.rcs_m2),
         )
     return rows
 
@@ -322,7 +322,6 @@ def _state(
 @device
 def _mix(
     weight: FloatArray,
-    classes: FloatArray,
     mean: FloatArray,
     fall: FloatArray,
     fall_cov: FloatArray,
@@ -335,7 +334,7 @@ def _mix(
     total = 0.0
     for rounds in range(2):
         for c in range(len(weight)):
-            if weight[c] < LEAST_WEIGHT or classes[c, C_PREDICTED] == 0.0 or math.isnan(fall[c, 0]):
+            if weight[c] < LEAST_WEIGHT or math.isnan(fall[c, 0]):
                 continue
             if rounds == 0:
                 total += weight[c]
@@ -475,4 +474,4 @@ def weigh(
             _ends(ahead[slot, c], own[c], ahead_at[slot, c], own_cov[c], 3, WANDER_M**2, fall[i, c], fall_cov[i, c])
             burn = LAUNCH_SIGMA_M**2 if classes[c, C_BURN_S] > 0.0 else 0.0
             _ends(back[slot, c], own[c], back_at[slot, c], own_cov[c], 2, burn, came[i, c], came_cov[i, c])
-        _mix(weight[i], classes, mean[i], fall[i], fall_cov[i], came[i], came_cov[i], mixed[i])
+        _mix(weight[i], mean[i], fall[i], fall_cov[i], came[i], came_cov[i], mixed[i])

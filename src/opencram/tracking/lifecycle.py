@@ -100,18 +100,18 @@ def hit(bank: Bank, rows: IntArray, gain: FloatArray) -> None:
     bank.status[rows[believed]] = CONFIRMED
 
 
-def doubles(bank: Bank, rows: IntArray) -> BoolArray:
-    """Which tracks (n,) to drop because they follow what an older confirmed track follows: `rows` just used a plot.
+def singles(bank: Bank, rows: IntArray) -> BoolArray:
+    """Which tracks (n,) to keep: none that follows what an older confirmed track follows; `rows` just used a plot.
 
     Two tentative tracks can share an object's first plots, above all where two radars see it. They are one when place
     and velocity agree within their covariances at the same time.
     """
-    twin = np.zeros(len(bank), np.bool_)
+    single = np.ones(len(bank), np.bool_)
     fresh = rows[(bank.status[rows] == CONFIRMED) & (bank.n_plots[rows] <= YOUNG_PLOTS)]
     for row in fresh.tolist():
-        older = np.flatnonzero((bank.status == CONFIRMED) & (bank.track < bank.track[row]) & ~twin)
-        twin[row] = any(_agree(bank, row, int(other)) for other in older)
-    return twin
+        older = np.flatnonzero((bank.status == CONFIRMED) & (bank.track < bank.track[row]) & single)
+        single[row] = not any(_agree(bank, row, int(other)) for other in older)
+    return single
 
 
 def _agree(bank: Bank, a: int, b: int) -> bool:
@@ -139,12 +139,12 @@ def break_up(bank: Bank, rows: BoolArray) -> None:
             bank.cov[row, :, axis, axis] += BREAKUP_KICK_MPS**2
 
 
-def given_up(bank: Bank, now_ns: int, look_s: FloatArray, ln_miss: FloatArray) -> BoolArray:
-    """Which tracks to drop at `now_ns`: look_s (n,) is the time between looks (inf: none), ln_miss (n,) < 0."""
-    silent_s = (now_ns - bank.time_ns) * 1e-9
+def given_up(bank: Bank, rows: IntArray, now_ns: int, look_s: FloatArray, ln_miss: FloatArray) -> BoolArray:
+    """Which of `rows` (k) to drop at `now_ns`: look_s (k,) is the time between looks (inf: none), ln_miss (k,) < 0."""
+    silent_s = (now_ns - bank.time_ns[rows]) * 1e-9
     missed = np.floor(np.maximum(silent_s, 0.0) / look_s)
-    allowed = np.where(bank.status == TENTATIVE, TENTATIVE_DROP, CONFIRMED_DROP)
-    worn = bank.best - bank.score - missed * ln_miss > allowed
+    allowed = np.where(bank.status[rows] == TENTATIVE, TENTATIVE_DROP, CONFIRMED_DROP)
+    worn = bank.best[rows] - bank.score[rows] - missed * ln_miss > allowed
     coast_s = np.maximum(LONGEST_COAST_S, COAST_LOOKS * np.where(np.isfinite(look_s), look_s, 0.0))
     dropped: BoolArray = worn | (silent_s > coast_s)
     return dropped
