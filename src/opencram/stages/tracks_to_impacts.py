@@ -98,7 +98,7 @@ def _note_plots(fits: Fits, tracks: Tracks, scan: Plots, layout: Layout) -> None
         if users[plot] > 1:
             seen[5:8] = np.fmax(seen[5:8], cell)
         young = Young(int(scan.time_ns[plot]), sensor, seen, float(scan.rcs_dbsm[plot]))
-        fits.take(int(tracks.track[row]), young, bool(tracks.debris[row]), bool(tracks.model[row] == BALLISTIC))
+        fits.take(int(tracks.track[row]), young, bool(tracks.debris[row]), bool(tracks.model[row] == BALLISTIC), layout)
     fits.forget(int(scan.time_ns.max()))
 
 

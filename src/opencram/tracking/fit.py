@@ -267,6 +267,7 @@ def refit(
     seen: FloatArray,
     by: IntArray,
     known: bool,
+    epoch_s: float,
     prior: FloatArray,
     scale: FloatArray,
     ref: FloatArray,
@@ -283,6 +284,8 @@ def refit(
 ) -> int:
     """Fit all plots anew, from the reference `ref` (12) where it is `known`; from which plot on one flight fits them.
 
+    `epoch_s` is when the reference was at its state; afterwards that is the time of the first plot.
+
     Leaves the reference, the shift from it, the covariance, and the reference flight at the last plot with its
     tangent. `scale` (4) multiplies the variances stated, `prior` is the mean and sigma of ln(beta). FAILS where
     nothing fits.
@@ -293,6 +296,9 @@ def refit(
     else:
         _guess(seen, by, places, rots, prior[0], ref)
     here, buffer, start = env.copy(), np.empty((len(seen), MEASURED, BUFFER)), FAILS
+    if known and epoch_s != seen[0, 0]:
+        here[E_WIND_E], here[E_WIND_N] = env[E_WIND_E] + ref[7], env[E_WIND_N] + ref[8]
+        _carry_on(ref[:7], tangent, seen[0, 0] - epoch_s, here, air, drag)
     bias = np.empty(BIASED)
     for k in range(BIASED):
         sigma = seen[len(seen) - 1, 1 + MEASURED + k]

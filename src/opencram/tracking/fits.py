@@ -1,7 +1,8 @@
 """The fits of all tracks: one slot of each array a track, and the plots that it was given, in order of time.
 
 A track's first plot waits in `young`: most tracks are one false plot, and a slot is large. When a slot is full, pairs
-of neighbouring plots of one sensor become one at their mean time: over a fraction of a second a flight is straight.
+of neighbouring plots of one sensor become one at their mean time. What the flight bends in between, in the sensor's
+coordinates, is taken from the fit: overhead an azimuth turns round within a second.
 """
 
 import math
@@ -12,17 +13,20 @@ from typing import cast
 
 import numpy as np
 
-from opencram.physics.kernel import kernel
+from opencram.physics.flight import LONGEST_TANGENT_STEP_S, advance
+from opencram.physics.kernel import device, kernel
 from opencram.physics.layout import Layout
+from opencram.physics.place import E_WIND_E, E_WIND_N
 from opencram.tables import FloatArray, IntArray
-from opencram.tracking.fit import FLOWN, MEASURED, PARAMETERS, SEEN_COLUMNS, TOLD
-from opencram.tracking.follow import B_COUNT, B_DEBRIS, B_NEXT, BOOK, follow
+from opencram.tracking.filters import observe, residual
+from opencram.tracking.fit import FLOWN, MEASURED, PARAMETERS, SEEN_COLUMNS, T_LOG_LIKE, TOLD
+from opencram.tracking.follow import B_COUNT, B_DEBRIS, B_NEXT, B_STATE, BOOK, FITTED, follow
 from opencram.tracking.hypotheses import MIXED, ORIGIN, Kinds, kinds, weigh
 
 CAPACITY = 160
 """Plots kept of a track: 16 s at 10 Hz, then in pairs."""
 LONGEST_PAIR_S = 1.0
-"""Plots further apart are not made one: the path between bends by g/8 of this squared, 1.2 m."""
+"""Plots further apart are not made one."""
 FIRST_SLOTS = 16
 MOST_FORGOTTEN = 100
 """First plots looked at in a scan, the oldest first, whether their track has been without another for too long."""
@@ -33,7 +37,7 @@ MOST_RENEWED = 6_000
 
 END, DERIVED = 4, 1 + FLOWN
 FOLLOWED = (
-    *("book", "seen", "by", "scale", "ref", "shift", "cov", "now", "tangent", "told", "back", "ahead"),
+    *("book", "seen", "by", "epoch", "scale", "ref", "shift", "cov", "now", "tangent", "told", "back", "ahead"),
 )
 WEIGHED = (
     *("book", "seen", "ref", "shift", "cov", "now", "tangent", "told", "rcs"),
@@ -48,6 +52,7 @@ def _tails(kinds: Kinds) -> dict[str, tuple[int, ...]]:
         "book": (BOOK,),
         "by": (CAPACITY,),
         "seen": (CAPACITY, SEEN_COLUMNS),
+        "epoch": (),
         "scale": (MEASURED,),
         "rcs": (2,),
         "ref": (s, PARAMETERS),
@@ -85,7 +90,7 @@ class Fits:
     slot_of: dict[int, int] = field(default_factory=dict)
     young: dict[int, Young] = field(default_factory=dict)
 
-    def take(self, track: int, plot: Young, debris: bool, keep_all: bool) -> None:
+    def take(self, track: int, plot: Young, debris: bool, keep_all: bool, layout: Layout) -> None:
         """Give a track its next plot; without `keep_all` the older half is forgotten when there is no more room."""
         slot = self.slot_of.get(track)
         if slot is None:
@@ -96,7 +101,13 @@ class Fits:
             slot = self._settle(track, first, debris)
         arrays = self.arrays
         if arrays["book"][slot, B_COUNT] == CAPACITY:
-            make_room(arrays["seen"][slot], arrays["by"][slot], arrays["book"][slot], keep_all)
+            k = kinds()
+            s = int(np.argmax(arrays["told"][slot, : len(k.drags) - 1, T_LOG_LIKE])) if not debris else len(k.drags) - 1
+            make_room(
+                arrays["seen"][slot], arrays["by"][slot], arrays["book"][slot], keep_all,
+                arrays["ref"][slot, s] + arrays["shift"][slot, s], float(arrays["epoch"][slot]),
+                layout.sensor_enu_m, layout.sensor_rot, layout.env, layout.air, k.drags[s],
+            )  # fmt: skip
         self._append(slot, plot)
 
     def forget(self, now_ns: int) -> None:
@@ -189,27 +200,85 @@ class Weighed:
     mixed: FloatArray
 
 
-@kernel("void(float64[:,::1], int64[::1], int64[::1], boolean)")
-def make_room(seen: FloatArray, by: IntArray, book: IntArray, keep_all: bool) -> None:
+@device
+def _fly_to(y: FloatArray, since_s: float, time_s: float, env: FloatArray, air: FloatArray, drag: FloatArray) -> None:
+    """Carry a state (7) from one time to another, in place."""
+    none, slopes, after = np.zeros(3), np.empty((0, 3, 9)), np.empty(7)
+    steps = math.ceil(abs(time_s - since_s) / LONGEST_TANGENT_STEP_S - 1e-9)
+    for _ in range(steps):
+        advance(y, 0.0, (time_s - since_s) / steps, none, env, air, drag, slopes, after)
+        y[:] = after
+
+
+@device
+def _bend(
+    y: FloatArray,
+    since_s: float,
+    a_s: float,
+    b_s: float,
+    place: FloatArray,
+    rot: FloatArray,
+    env: FloatArray,
+    air: FloatArray,
+    drag: FloatArray,
+    out: FloatArray,
+) -> None:
+    """How far the middle of a flight between two times is off the mean of its ends, as measured, into `out` (4).
+
+    The state y (7), at `since_s`, is carried to the second time.
+    """
+    h, jac = np.empty((3, MEASURED)), np.empty((MEASURED, 7))
+    for k in range(3):
+        time_s = a_s + 0.5 * k * (b_s - a_s)
+        _fly_to(y, since_s, time_s, env, air, drag)
+        since_s = time_s
+        observe(y, place, rot, h[k], jac)
+    for m in range(MEASURED):
+        out[m] = 0.5 * (residual(m, h[1, m], h[0, m]) - residual(m, h[2, m], h[1, m]))
+
+
+@kernel(
+    "void(float64[:,::1], int64[::1], int64[::1], boolean, float64[::1], float64,"
+    "float64[:,::1], float64[:,:,::1], float64[::1], float64[:,::1], float64[::1])"
+)
+def make_room(
+    seen: FloatArray,
+    by: IntArray,
+    book: IntArray,
+    keep_all: bool,
+    flight: FloatArray,
+    epoch_s: float,
+    places: FloatArray,
+    rots: FloatArray,
+    env: FloatArray,
+    air: FloatArray,
+    drag: FloatArray,
+) -> None:
     """Make one of each pair of neighbours in the older half of full rows; those that cannot be are left as they are.
 
-    Where that frees no row, or not all need be kept, the older half is forgotten.
+    `flight` (12) are the fit's parameters at `epoch_s`, if there is one. Where that frees no row, or not all need be
+    kept, the older half is forgotten.
     """
     n = book[B_COUNT]
     half = n // 2
-    i, out = 0, 0
+    i, out, since_s = 0, 0, epoch_s
+    bend, here, y = np.zeros(MEASURED), env.copy(), flight[:7].copy()
+    here[E_WIND_E], here[E_WIND_N] = env[E_WIND_E] + flight[7], env[E_WIND_N] + flight[8]
     while i < half and keep_all:
         alike = i + 1 < half and by[i] == by[i + 1] and seen[i + 1, 0] - seen[i, 0] <= LONGEST_PAIR_S
         for m in range(MEASURED):
             alike = alike and math.isnan(seen[i, 1 + m]) == math.isnan(seen[i + 1, 1 + m])
         by[out] = by[i]
         if alike:
+            if book[B_STATE] == FITTED:
+                _bend(y, since_s, seen[i, 0], seen[i + 1, 0], places[by[i]], rots[by[i]], here, air, drag, bend)
+                since_s = seen[i + 1, 0]
             turn = seen[i + 1, 2] - seen[i, 2]
             seen[i + 1, 2] -= 2.0 * math.pi * math.floor(turn / (2.0 * math.pi) + 0.5)
-            for m in range(1 + MEASURED):
-                seen[out, m] = 0.5 * (seen[i, m] + seen[i + 1, m])
-                if m > 0:
-                    seen[out, MEASURED + m] = 0.5 * math.hypot(seen[i, MEASURED + m], seen[i + 1, MEASURED + m])
+            seen[out, 0] = 0.5 * (seen[i, 0] + seen[i + 1, 0])
+            for m in range(1, 1 + MEASURED):
+                seen[out, m] = 0.5 * (seen[i, m] + seen[i + 1, m]) + bend[m - 1]
+                seen[out, MEASURED + m] = 0.5 * math.hypot(seen[i, MEASURED + m], seen[i + 1, MEASURED + m])
         else:
             seen[out] = seen[i]
         i += 2 if alike else 1

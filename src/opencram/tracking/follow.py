@@ -24,6 +24,8 @@ MOST_FITS = 4
 SCALE_PRIOR = 10.0
 """The stated sigmas are held as if so many plots had shown them."""
 SCALE_LEAST, SCALE_MOST, SCALE_STEP = 0.1, 25.0, 1.1
+LOST = 6.0
+"""A fit whose innovations are so many times as large, squared, as they should be went to a wrong flight: begin anew."""
 BOOST_MPS, BOOST_SIGMAS = 15.0, 4.0
 """An object faster than before by this much, and so surely, had a motor that burnt."""
 
@@ -38,6 +40,16 @@ def _rescale(scale: FloatArray, told: FloatArray) -> bool:
         changed = changed or known > SCALE_STEP * scale[m] or known < scale[m] / SCALE_STEP
         scale[m] = known
     return changed
+
+
+@device
+def _lost(told: FloatArray) -> bool:
+    """Whether a fit is far from its plots."""
+    misses, parts = 0.0, 1e-9
+    for m in range(MEASURED):
+        misses += told[T_MISS + m]
+        parts += told[T_PARTS + m]
+    return misses > LOST * parts
 
 
 @device
@@ -86,6 +98,7 @@ def _renew(
     book: IntArray,
     seen: FloatArray,
     by: IntArray,
+    epoch: FloatArray,
     scale: FloatArray,
     ref: FloatArray,
     shift: FloatArray,
@@ -101,23 +114,29 @@ def _renew(
     priors: FloatArray,
 ) -> int:
     """Fit all plots of one track anew under each drag curve; returns how many plots that were."""
-    known, spent, searched = book[slot, B_STATE] == FITTED, 0, False
+    known, spent, searched, again = book[slot, B_STATE] == FITTED, 0, False, False
     for _ in range(MOST_FITS):
         n, start, top = book[slot, B_COUNT], 0, s_from
         spent += n
         for s in range(s_from, s_to):
             found = refit(
-                seen[slot, :n], by[slot, :n], known, priors[s], scale[slot], ref[slot, s], shift[slot, s],
-                cov[slot, s], now[slot, s], tangent[slot, s], told[slot, s], places, rots, env, air, drags[s],
+                seen[slot, :n], by[slot, :n], known, epoch[slot], priors[s], scale[slot], ref[slot, s],
+                shift[slot, s], cov[slot, s], now[slot, s], tangent[slot, s], told[slot, s], places, rots,
+                env, air, drags[s],
             )  # fmt: skip
             if s == s_from or told[slot, s, T_LOG_LIKE] > told[slot, top, T_LOG_LIKE]:
                 top, start = s, found if start != FAILS else FAILS
             if found == FAILS:
                 start = FAILS
         book[slot, B_STATE], book[slot, B_DONE] = FITTED if start != FAILS else FAILED, n
-        book[slot, B_NEXT] = math.ceil(n * GROWTH)
+        book[slot, B_NEXT], epoch[slot] = math.ceil(n * GROWTH), seen[slot, 0, 0]
         if start == FAILS and not known:
             break
+        if known and not again and (start == FAILS or _lost(told[slot, top])):
+            again, known = True, False
+            for m in range(MEASURED):
+                scale[slot, m] = 1.0 if start == FAILS else told[slot, top, T_NOISE + m]
+            continue
         known = start != FAILS
         if start > 0 and not searched and n - start >= FEWEST_PLOTS:
             searched, known = True, False
@@ -128,7 +147,8 @@ def _renew(
 
 
 @kernel(
-    "int64(int64[::1], int64, int64[:,::1], float64[:,:,::1], int64[:,::1], float64[:,::1], float64[:,:,::1],"
+    "int64(int64[::1], int64, int64[:,::1], float64[:,:,::1], int64[:,::1], float64[::1], float64[:,::1],"
+    "float64[:,:,::1],"
     "float64[:,:,::1], float64[:,:,:,::1], float64[:,:,::1], float64[:,:,:,::1], float64[:,:,::1],"
     "float64[:,:,:,::1], float64[:,:,:,::1], float64[:,::1], float64[:,:,::1],"
     "float64[::1], float64[:,::1], float64[:,::1], float64[:,::1])"
@@ -139,6 +159,7 @@ def follow(
     book: IntArray,
     seen: FloatArray,
     by: IntArray,
+    epoch: FloatArray,
     scale: FloatArray,
     ref: FloatArray,
     shift: FloatArray,
@@ -170,8 +191,8 @@ def follow(
         due = book[slot, B_STATE] != FITTED or n >= book[slot, B_NEXT]
         if due and spent < most:
             spent += _renew(
-                slot, s_from, s_to, book, seen, by, scale, ref, shift, cov, now, tangent, told, places, rots, env, air,
-                drags, priors,
+                slot, s_from, s_to, book, seen, by, epoch, scale, ref, shift, cov, now, tangent, told, places, rots,
+                env, air, drags, priors,
             )  # fmt: skip
             back[slot, :, 3, 0], ahead[slot, :, 3, 0] = math.nan, math.nan
         elif book[slot, B_STATE] == FITTED:
