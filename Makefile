@@ -6,7 +6,7 @@ PYTEST_ARGS ?=
 DEMO = baghdad-2020-11-17
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint incidents clean
+.PHONY: help install demo test lint accuracy incidents clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -34,6 +34,9 @@ lint: $(VENV)/.installed-dev ## style (ruff) and types (mypy --strict)
 test: lint ## lint, then all tests, on two processes; PYTEST_ARGS= is passed on
 	$(BIN)/opencram warmup
 	$(BIN)/pytest -n 2 $(PYTEST_ARGS)
+
+accuracy: $(VENV)/.installed ## how exact predictions are, against the Cramer-Rao bound, into docs/accuracy.md (a quarter of an hour)
+	@cd benchmarks && $(abspath $(BIN))/python -m accuracy --docs ../docs
 
 incidents: $(VENV)/.installed ## the six incidents, 200 seeds each, into docs/incidents (half an hour)
 	@$(BIN)/opencram study examples/studies/incidents.yaml --out runs/incidents

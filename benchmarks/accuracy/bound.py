@@ -6,11 +6,11 @@ axis). Derivatives are central differences of whole flights, so they share nothi
 """
 
 import numpy as np
+
+from accuracy.shots import AIR, STEP_S, WIND_MPS, Case, Seen, Shot, exact, worse
 from opencram.physics.flight import fly, to_ground
 from opencram.physics.place import E_WIND_E, FLAT
 from opencram.tables import FloatArray
-
-from accuracy.shots import AIR, STEP_S, WIND_MPS, Case, Seen, Shot, exact, worse
 
 NUDGE = np.array([1.0, 1.0, 1.0, 0.1, 0.1, 0.1, 1e-3, 0.1, 0.1])
 

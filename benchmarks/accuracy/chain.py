@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+
+from accuracy.shots import Case, Seen, told
 from opencram.site import Site
 from opencram.stages.plots_to_tracks import TracksState, let_go, plots_to_tracks
 from opencram.stages.tracks_to_impacts import ImpactsState, tracks_to_impacts
 from opencram.tables import CONFIRMED, FloatArray, IntArray, Plots
-
-from accuracy.shots import Case, Seen, told
 
 START_NS = 1_600_000_000_000_000_000
 

@@ -1,12 +1,12 @@
 """What flies by its own power, and gunfire: drawn over the catalogue's spans, each seen for SEEN_S, its size told."""
 
 import numpy as np
+
+from accuracy.shots import AIR, ENV, LOWEST_RAD, P_DETECT, STEP_S, Case, Seen, exact
 from opencram.physics.flight import fly
 from opencram.physics.frames import spherical_to_enu
 from opencram.physics.threats import catalogue
 from opencram.tables import FloatArray
-
-from accuracy.shots import AIR, ENV, LOWEST_RAD, P_DETECT, STEP_S, Case, Seen, exact
 
 SEEN_S = 10.0
 INNOCENT = ("bird", "aircraft", "gunfire")

@@ -7,6 +7,7 @@ catalogue's spans, ln(beta) is normal about the class's with its sigma, and so i
 from dataclasses import dataclass, replace
 
 import numpy as np
+
 from opencram.physics.air import air_table
 from opencram.physics.flight import fly, fly_boosted, to_ground
 from opencram.physics.frames import Origin, enu_to_spherical, spherical_to_enu
@@ -47,6 +48,10 @@ class Case:
     """Errors begin five times as large and settle within a second and a half, as a tracking radar's do."""
     bias: bool = False
     """Range 20 m and both angles 1 mrad off, of random sign."""
+    gap: bool = False
+    """No plots from 4 to 6.5 s of track."""
+    jump: bool = False
+    """From 4 to 5.5 s of track range is 50 m and azimuth 5 mrad off."""
 
     @property
     def sigma(self) -> FloatArray:
@@ -65,8 +70,12 @@ CASES = (
     Case("wind", "10 m/s of untold wind", wind_mps=10.0),
     Case("pull-in", "pull-in transient", pull_in=True),
     Case("bias", "20 m and 1 mrad of bias", bias=True),
+    Case("gap", "a gap of 2.5 s", gap=True),
+    Case("jump", "a jump for 1.5 s", jump=True),
 )
 PULL_IN_TIMES, PULL_IN_S = 4.0, 0.5
+GAP_S, JUMP_S, JUMP = (4.0, 6.5), (4.0, 5.5), np.array([50.0, 5e-3, 0.0, 0.0])
+BIAS = np.array([20.0, 1e-3, 1e-3, 0.0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,10 +140,12 @@ def _fly(cls: str, rng: np.random.Generator, case: Case) -> Shot | None:
     start = np.array([0.0, 0.0, 0.0, *spherical_to_enu(speed, azimuth, el), ln_beta])
     if motor is not None:
         start[3:6] *= threat.muzzle_mps / speed
-    # twice: the ground curves, and the turning earth's pull depends a little on the place
+    # again and again: the ground curves, and the turning earth's pull depends a little on the place
     for _ in range(3):
-        steps = 0 if motor is None else round(motor.burn_s / STEP_S)
-        boost = start[None] if motor is None else fly_boosted(start, np.array(motor), STEP_S, steps, env, AIR, threat.drag)
+        boost = start[None]
+        if motor is not None:
+            steps = round(motor.burn_s / STEP_S)
+            boost = fly_boosted(start, np.array(motor), STEP_S, steps, env, AIR, threat.drag)
         down = to_ground(np.ascontiguousarray(boost[-1]), 1.0, env, AIR, FLAT, threat.drag)
         if not SHORTEST_S < down[7] < LONGEST_S:
             return None
@@ -171,10 +182,14 @@ def observe(shot: Shot, rng: np.random.Generator, case: Case) -> Seen:
     view = (z[:, 2] >= LOWEST_RAD) & (z[:, 0] <= FARTHEST_M) & (rng.random(len(z)) < P_DETECT)
     times, z = times[view], z[view]
     z = z + case.sigma * worse(times, case)[:, None] * rng.standard_normal(z.shape)
+    since = times - max(times[0], 0.0) if len(times) else times
     if case.bias:
-        z[:, :3] += np.array([20.0, 1e-3, 1e-3]) * rng.choice([-1.0, 1.0], 3)
+        z += BIAS * rng.choice([-1.0, 1.0], 4)
+    if case.jump:
+        z[(since >= JUMP_S[0]) & (since < JUMP_S[1])] += JUMP
     z[:, 1] %= 2.0 * np.pi
-    return Seen(times, z)
+    seen = ~((since >= GAP_S[0]) & (since < GAP_S[1])) if case.gap else np.ones(len(times), np.bool_)
+    return Seen(times[seen], z[seen])
 
 
 def worse(times: FloatArray, case: Case) -> FloatArray:

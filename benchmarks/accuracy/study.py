@@ -5,12 +5,12 @@ from functools import cache
 
 import numpy as np
 from joblib import Parallel, delayed
-from opencram.physics.threats import catalogue
-from opencram.tables import FloatArray
 
 from accuracy.bound import bounds
 from accuracy.chain import Answers, follow
 from accuracy.shots import Case, Seen, Shot, draw
+from opencram.physics.threats import catalogue
+from opencram.tables import FloatArray
 
 AGES_S = tuple(float(s) for s in range(1, 121))
 """Each whole second of track: since the first plot, for rockets since burn-out where they were seen before."""
@@ -21,9 +21,9 @@ LATE_S = 0.35
 ROW = np.dtype(
     [
         ("case", "U16"), ("cls", "U16"), ("shot", "i4"), ("kind", "U6"), ("at", "f8"), ("boosted", "?"),
-        ("answered", "?"), ("error_m", "f8"), ("bound_m", "f8"), ("sigma_m", "f8"), ("nees", "f8"), ("time_error_s", "f8"),
-        ("time_sigma_s", "f8"), ("launch_error_m", "f8"), ("launch_sigma_m", "f8"), ("launch_bound_m", "f8"),
-        ("launch_nees", "f8"), ("along_m", "f8"), ("said", "U16"), ("tracks", "i4"),
+        ("answered", "?"), ("error_m", "f8"), ("bound_m", "f8"), ("sigma_m", "f8"), ("nees", "f8"),
+        ("time_error_s", "f8"), ("time_sigma_s", "f8"), ("launch_error_m", "f8"), ("launch_sigma_m", "f8"),
+        ("launch_bound_m", "f8"), ("launch_nees", "f8"), ("said", "U16"), ("tracks", "i4"),
     ]
 )  # fmt: skip
 
@@ -82,10 +82,9 @@ def _said(answers: Answers, time_s: float) -> str:
 
 def _judge(row: FloatArray, shot: Shot, answers: Answers, i: int) -> None:
     off = answers.impact[i, :2] - shot.impact[:2]
-    heading = shot.path[-1, 3:5] / np.hypot(*shot.path[-1, 3:5])
     row["answered"] = True
     row["error_m"], row["sigma_m"] = np.hypot(*off), _size(answers.cov[i])
-    row["nees"], row["along_m"] = off @ np.linalg.solve(answers.cov[i], off), off @ heading
+    row["nees"] = off @ np.linalg.solve(answers.cov[i], off)
     row["time_error_s"], row["time_sigma_s"] = answers.impact[i, 2] - shot.impact[2], answers.time_sigma_s[i]
     from_m = answers.launch[i] - shot.launch
     if np.isfinite(from_m).all() and np.isfinite(answers.launch_cov[i]).all():

@@ -93,8 +93,8 @@ class Layout:
 
         Noise goes with 1 / sqrt(SNR): Skolnik, Radar Handbook, chapter on tracking accuracy.
         """
-        weaker_db = np.nan_to_num(self.reference_snr_db[sensor] - snr_db, nan=0.0)
-        worse = np.clip(10.0 ** (weaker_db / 20.0), 1.0, WORST_SIGMA)
+        weaker_db = self.reference_snr_db[sensor] - snr_db
+        worse = np.fmin(np.fmax(10.0 ** (weaker_db / 20.0), 1.0), WORST_SIGMA)
         sigma: FloatArray = worse[:, None] * self.sensor_sigma[sensor]
         return sigma
 

@@ -32,12 +32,13 @@ from opencram.tracking.hypotheses import (
     X_TIME,
     X_TIME_SIGMA,
     kinds,
+    likeliest,
 )
 
 NAMED_AT, FAMILY_AT = 0.34, 0.78
 """A class is named when its family is this likely, and it is likelier than an even choice of the family's three."""
-FEWEST_TO_NAME = 10
-"""And not before so many plots: a bullet's first few fit a shell as well."""
+FEWEST_TO_NAME, NAMED_AFTER_NS = 10, 2_000_000_000
+"""And not before so many plots, or so long: a bullet's first few fit a shell as well."""
 PATIENCE_PLOTS, PATIENCE_NS = 20, 2_000_000_000
 """What does not fly ballistically is named only after this many plots and this long."""
 SLOW_MPS = 5.0
@@ -79,7 +80,8 @@ def tracks_to_impacts(
     if not len(rows):
         return replace(tracks, cls=cls), Hypotheses.empty(), Impacts.empty()
     found = state.fits.weigh(slots, layout)
-    cls[rows] = np.where(tracks.n_plots[rows] >= FEWEST_TO_NAME, _named(found.weight), UNKNOWN)
+    old = (tracks.n_plots[rows] >= FEWEST_TO_NAME) | (tracks.time_ns[rows] - tracks.born_ns[rows] >= NAMED_AFTER_NS)
+    cls[rows] = np.where(old, _named(found.weight), UNKNOWN)
     zero_ns = state.fits.zero_ns[slots]
     hypotheses, impacts = _hypotheses(tracks, rows, zero_ns, found), _impacts(tracks, rows, zero_ns, cls, found)
     return replace(tracks, cls=cls), hypotheses, impacts
@@ -119,21 +121,16 @@ def _most_urgent_first(tracks: Tracks, rows: IntArray) -> IntArray:
 
 
 @cache
-def _families() -> tuple[FloatArray, IntArray]:
-    """(classes, families): which class is of which family; and the catalogue's index of each class."""
+def _families() -> IntArray:
+    """(classes,): the number of each one's family."""
     names = [t.family for t in kinds().threats]
-    member = np.array([[name == family for family in dict.fromkeys(names)] for name in names], np.float64)
-    return member, kinds().index
+    return np.array([names.index(name) for name in names])
 
 
 def _named(weight: FloatArray) -> IntArray:
     """The class that each row of weights (n, c) is called by, UNKNOWN where there is doubt."""
-    member, index = _families()
-    best = np.argmax(weight, axis=1)
-    each = np.arange(len(weight))
-    family = np.array([[(w * m).sum() for m in member.T] for w in weight]).reshape(len(weight), -1)
-    sure = (weight[each, best] >= NAMED_AT) & ((family * member[best]).sum(axis=1) >= FAMILY_AT)
-    return np.where(sure, index[best], UNKNOWN)
+    best = likeliest(weight, _families(), NAMED_AT, FAMILY_AT)
+    return np.where(best >= 0, kinds().index[best], UNKNOWN)
 
 
 def _whole_us(time_ns: IntArray) -> IntArray:

@@ -475,3 +475,15 @@ def weigh(
             burn = LAUNCH_SIGMA_M**2 if classes[c, C_BURN_S] > 0.0 else 0.0
             _ends(back[slot, c], own[c], back_at[slot, c], own_cov[c], 2, burn, came[i, c], came_cov[i, c])
         _mix(weight[i], mean[i], fall[i], fall_cov[i], came[i], came_cov[i], mixed[i])
+
+
+@kernel("int64[::1](float64[:,::1], int64[::1], float64, float64)")
+def likeliest(weight: FloatArray, family: IntArray, least: float, least_family: float) -> IntArray:
+    """The likeliest class of each row (n, c) of weights; -1 where it, or its `family` (c), weighs too little."""
+    out = np.empty(len(weight), np.int64)
+    for i in range(len(weight)):
+        best, total = np.argmax(weight[i]), 0.0
+        for c in range(len(family)):
+            total += weight[i, c] if family[c] == family[best] else 0.0
+        out[i] = best if weight[i, best] >= least and total >= least_family else -1
+    return out

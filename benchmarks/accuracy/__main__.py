@@ -1,0 +1,58 @@
+"""`make accuracy`: all shots, and docs/accuracy.md with its pictures."""
+
+import argparse
+import os
+import time
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+from rich.progress import Progress
+
+from accuracy.figures import draw
+from accuracy.flyers import DRONES, INNOCENT
+from accuracy.flyers_study import all_flyers
+from accuracy.page import page
+from accuracy.shots import CASES, CLASSES
+from accuracy.study import run_all
+
+BASE_SHOTS, OTHER_SHOTS, INNOCENT_TRACKS, DRONE_TRACKS, UNSIZED_TRACKS = 200, 50, 1_050, 200, 200
+
+
+def main() -> None:
+    """Run the study and write the page."""
+    parser = argparse.ArgumentParser(prog="accuracy", description=__doc__)
+    parser.add_argument("--docs", type=Path, required=True, help="folder of accuracy.md")
+    parser.add_argument("--share", type=float, default=1.0, help="of all shots, to try it out (default 1)")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    args = parser.parse_args()
+    began = time.monotonic()
+    shots = [
+        (case, cls, number)
+        for case in CASES
+        for cls in CLASSES
+        for number in range(round(args.share * (BASE_SHOTS if case.name == "base" else OTHER_SHOTS)))
+    ]
+    sized = [(cls, n, True) for cls in INNOCENT for n in range(round(args.share * INNOCENT_TRACKS))]
+    sized += [(cls, n, True) for cls in DRONES for n in range(round(args.share * DRONE_TRACKS))]
+    unsized = [(cls, n, False) for cls in INNOCENT for n in range(round(args.share * UNSIZED_TRACKS))]
+    with Progress() as progress:
+        bars = [progress.add_task(name) for name in ("shots", "drones and innocents", "the same, size untold")]
+
+        def told(bar: int, done: int, of: int) -> None:
+            progress.update(bars[bar], completed=done, total=of)
+
+        rows = run_all(shots, args.workers, lambda done, of: told(0, done, of))
+        flown = all_flyers(sized, args.workers, lambda done, of: told(1, done, of))
+        untold = all_flyers(unsized, args.workers, lambda done, of: told(2, done, of))
+    pictures = args.docs / "images" / "accuracy"
+    pictures.mkdir(parents=True, exist_ok=True)
+    draw(np.asarray(rows), pictures)
+    text = page(rows, flown, untold, (time.monotonic() - began) / 60.0)
+    (args.docs / "accuracy.md").write_text(text, encoding="utf-8")
+    print(f"{args.docs / 'accuracy.md'} is written")
+
+
+if __name__ == "__main__":
+    main()
