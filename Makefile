@@ -36,7 +36,7 @@ test: lint ## lint, then all tests, on two processes; PYTEST_ARGS= is passed on
 	$(BIN)/pytest -n 2 $(PYTEST_ARGS)
 
 accuracy: $(VENV)/.installed ## how exact predictions are, against the Cramer-Rao bound, into docs/accuracy.md (a quarter of an hour)
-	@cd benchmarks && $(abspath $(BIN))/python -m accuracy --docs ../docs
+	@cd benchmarks && $(abspath $(BIN))/python -m accuracy --docs ../docs $(ACCURACY_ARGS)
 
 incidents: $(VENV)/.installed ## the six incidents, 200 seeds each, into docs/incidents (half an hour)
 	@$(BIN)/opencram study examples/studies/incidents.yaml --out runs/incidents

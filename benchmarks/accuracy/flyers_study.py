@@ -13,11 +13,14 @@ from accuracy.study import ids
 from opencram.physics.threats import catalogue
 
 NAMED_BY_S = 5.0
+FlyerRow = tuple[str, str, bool, int]
+"""Class; what it was called at NAMED_BY_S; whether it was ever called a threat; rows that predict an impact."""
+FLYER_ROW = np.dtype([("cls", "U16"), ("said", "U16"), ("hostile", "?"), ("predicted", "i4")])
 THREATS = ("mortar", "rocket", "shell", "drone")
 
 
-def one_flyer(cls: str, number: int, sized: bool) -> tuple[str, str, bool, int]:
-    """Class; what it was called at NAMED_BY_S; whether it was ever called a threat; rows that predict an impact."""
+def one_flyer(cls: str, number: int, sized: bool) -> FlyerRow:
+    """What was said of flyer `number` of a class; it depends on nothing but these three."""
     seen = draw_flyer(cls, np.random.default_rng([number, sized, *cls.encode()]), CASES[0])
     answers = follow(seen if sized else replace(seen, rcs_dbsm=None), CASES[0])
     named = [(time_s, ids()[c] if c >= 0 else "unknown") for time_s, c, _ in answers.called]
@@ -28,7 +31,7 @@ def one_flyer(cls: str, number: int, sized: bool) -> tuple[str, str, bool, int]:
 
 def all_flyers(
     jobs: list[tuple[str, int, bool]], workers: int, told: Callable[[int, int], None]
-) -> list[tuple[str, str, bool, int]]:
+) -> list[FlyerRow]:
     """The rows of all flyers, in the order of the jobs."""
     rows = []
     running = Parallel(n_jobs=workers, return_as="generator", batch_size=16)(delayed(one_flyer)(*j) for j in jobs)

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 
 from accuracy.flyers import DRONES, INNOCENT
-from accuracy.flyers_study import NAMED_BY_S
+from accuracy.flyers_study import NAMED_BY_S, FlyerRow
 from accuracy.score import counted, covered, in_band, ratio, ratio_span
 from accuracy.shots import CASES, CLASSES
 from opencram.physics.threats import catalogue
@@ -23,9 +23,9 @@ HEAD = """# How exact the predictions are
 Each shot goes through the chain's own tracking and prediction, plot by plot; the chain is never told what it is.
 Speed, elevation and azimuth are drawn over the whole of a class's span in the [catalogue](reference/threats.md), the
 drag with its sigma of 20 %, and the wind with 5 m/s per axis; every shot comes down within 1 km of the radar, which
-sees 9 looks of 10 above 1.5 degrees and within 30 km. The **bound** is the posterior Cramer-Rao bound of that very shot with
-those very plots, told its class, and for a rocket with the plots since burn-out. Errors are divided by their own shot's
-bound. "Seconds of track" count from the first plot, or from burn-out where a rocket was seen before it.
+sees 9 looks of 10 above 1.5 degrees and within 30 km. The **bound** is the posterior Cramer-Rao bound of that very shot
+with those very plots, told its class, and for a rocket with the plots since burn-out. Errors are divided by their own
+shot's bound. "Seconds of track" count from the first plot, or from burn-out where a rocket was seen before it.
 
 What cannot be reached: in the first seconds the plots say nothing of the drag, and who is not told the class cannot
 know it as well as the bound does, which is. That is the rise above 1 at 3 to 6 s for classes whose drag lies far from
@@ -33,7 +33,7 @@ their likes' (120 mm mortar, 155 mm shell); NEES and coverage show that the elli
 """
 
 
-def page(rows: FloatArray, flown: list[tuple[str, str, bool, int]], unsized: list, minutes: float) -> str:
+def page(rows: FloatArray, flown: list[FlyerRow], unsized: list[FlyerRow], minutes: float) -> str:
     """The whole page, as markdown."""
     shots = len({(r["case"], r["cls"], r["shot"]) for r in rows})
     base = rows[rows["case"] == "base"]
@@ -134,7 +134,7 @@ def _family(rows: FloatArray) -> tuple[float, float]:
     return len(named) / max(len(at), 1), float(np.mean(right)) if right else float("nan")
 
 
-def _confusion(base: FloatArray, flown: list[tuple[str, str, bool, int]]) -> str:
+def _confusion(base: FloatArray, flown: list[FlyerRow]) -> str:
     at = base[(base["kind"] == "age") & (base["at"] == NAMED_BY_S)]
     pairs = [(cls, said or "unknown") for cls, said in zip(at["cls"].tolist(), at["said"].tolist(), strict=True)]
     pairs += [(cls, said or "unknown") for cls, said, _, _ in flown]
@@ -152,7 +152,7 @@ def _confusion(base: FloatArray, flown: list[tuple[str, str, bool, int]]) -> str
     )
 
 
-def _innocent(flown: list[tuple[str, str, bool, int]], unsized: list[tuple[str, str, bool, int]]) -> str:
+def _innocent(flown: list[FlyerRow], unsized: list[FlyerRow]) -> str:
     body = []
     for title, rows in (("size told", flown), ("size untold", unsized)):
         for cls in INNOCENT:
@@ -163,8 +163,8 @@ def _innocent(flown: list[tuple[str, str, bool, int]], unsized: list[tuple[str, 
     hostile = sum(row[2] for row in innocent)
     return (
         f"## The innocent\n\n{len(innocent):,} tracks of ten seconds: {hostile} were ever called a threat. A bullet"
-        " comes down, so its impact is predicted like any; it weighs nothing in the threat to a zone while it is held for"
-        " gunfire.\n\n"
+        " comes down, so its impact is predicted like any; it weighs nothing in the threat to a zone while it is held"
+        " for gunfire.\n\n"
         + table(["what", "", "tracks", "ever called a threat", "with an impact predicted"], body)
     )
 

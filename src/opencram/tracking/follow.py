@@ -1,4 +1,4 @@
-"""The fits of a bank of tracks, kept up to date: extended plot by plot, renewed when the plots have grown by a quarter.
+"""The fits of a bank of tracks, kept up to date: extended plot by plot, renewed when there are two fifths more plots.
 
 Each track is fitted under every drag curve that it may have (`SHAPES` of the catalogue's classes). Which plots belong
 to its free flight is found here as well: while a motor burns, a radar pulls in or a wrong plot was used, no flight
@@ -18,7 +18,7 @@ B_COUNT, B_DONE, B_NEXT, B_STATE, B_BOOST, B_DEBRIS, BOOK = range(7)
 NEW, FITTED, FAILED = range(3)
 
 FEWEST_PLOTS = 4
-GROWTH = 1.25
+GROWTH = 1.4
 """The fit is renewed when it has this many times the plots: often while it still moves, seldom later."""
 MOST_FITS = 4
 SCALE_PRIOR = 10.0
