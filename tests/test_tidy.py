@@ -12,11 +12,14 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "opencram"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-LAYERS = ("errors", "yamlfile", "zonefile", "tables", "site", "physics", "tracking", "stages", "state", "pipeline")
+LAYERS = (
+    *("errors", "yamlfile", "zonefile", "terrainfile", "fields", "surroundings", "tables", "site"),
+    *("physics", "tracking", "stages", "state", "pipeline"),
+)
 """The core, in order: each may import itself and what stands before it. Everything else is the shell around it."""
 
-READS_PACKAGE_DATA = {"yamlfile.py", "site.py", "physics/threats.py", "physics/kernel.py"}
-"""Core files that may open files: what people wrote (YAML, the sites), the catalogue, the compiler's cache."""
+READS_PACKAGE_DATA = {"yamlfile.py", "terrainfile.py", "site.py", "physics/threats.py", "physics/kernel.py"}
+"""Core files that may open files: what people wrote (YAML, the sites, terrain), the catalogue, the compiler's cache."""
 
 NOT_IN_CORE = {"os", "io", "time", "socket", "random", "secrets", "uuid", "threading", "asyncio", "subprocess"}
 FILES = {"pathlib", "os", "stat", "tempfile", "io", "sys", "importlib"}

@@ -8,7 +8,6 @@ judgement says where it comes from.
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -19,9 +18,6 @@ from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
     PrivateAttr,
     StringConstraints,
@@ -30,35 +26,36 @@ from pydantic import (
 
 from opencram import yamlfile
 from opencram.errors import InputError
+from opencram.fields import (
+    MAX_EXTENT_M,
+    Azimuth,
+    Byte,
+    Chance,
+    Count,
+    Elevation,
+    Id,
+    Kind,
+    Model,
+    NotNegative,
+    Number,
+    Positive,
+    Sigma,
+    SigmaMrad,
+    rising,
+)
+from opencram.surroundings import Air, Terrain
+from opencram.terrainfile import Grid, around, grid_from_text
 from opencram.zonefile import Rings, read_zones
 
-YAML_DOCUMENT, ZONES_DOCUMENT = "site.yaml", "zones.geojson"
-"""The keys of the two texts in `Site.documents()`."""
+YAML_DOCUMENT, ZONES_DOCUMENT, TERRAIN_DOCUMENT = "site.yaml", "zones.geojson", "terrain.json"
+"""The keys of the texts in `Site.documents()`; the last only where there is terrain."""
 
 PROTECTED_KINDS = ("embassy", "base", "hospital", "airport", "green-zone", "camp")
 """Kinds of zone that the simulated defence protects unless a zone's own `protected` says otherwise."""
 
-MAX_EXTENT_M = 100_000.0
-"""Whatever is further from the origin is a slip of the keyboard: no flight in the catalogue spans it."""
 MAX_ZONES, MAX_SENSORS, MAX_THINGS = 2_000, 32, 500
 MAX_ZONES_BYTES = 20_000_000
 EARTH_M = 6_371_000.0
-
-
-def _number(value: object) -> object:
-    """Numbers only: text that looks like one, and true or false, are slips that would pass unseen."""
-    if isinstance(value, bool | str):
-        raise ValueError(f"found {value!r}, expected a number")
-    return value
-
-
-def _id(value: str) -> str:
-    """Text that can also name a file."""
-    if not re.fullmatch(r'(?!\.)[^/\\:*?"<>|\x00-\x1f]{1,64}', value) or value != value.strip():
-        raise ValueError(
-            f'found {value!r}, expected at most 64 characters, none of / \\ : * ? " < > | and no dot first'
-        )
-    return value
 
 
 def _titled(data: Any) -> Any:  # noqa: ANN401
@@ -67,31 +64,6 @@ def _titled(data: Any) -> Any:  # noqa: ANN401
         return data
     title = data.get("title") or data.get("name") or data.get("id")
     return {**data, "title": {"en": title}} if isinstance(title, str) else data
-
-
-def _rising(low_name: str, low: float, high_name: str, high: float) -> None:
-    if not low < high:
-        raise ValueError(f"found {low_name} {low:g} and {high_name} {high:g}, expected {low_name} below {high_name}")
-
-
-Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
-Count = Annotated[int, BeforeValidator(_number), Field(ge=0)]
-Positive = Annotated[Number, Field(gt=0)]
-NotNegative = Annotated[Number, Field(ge=0)]
-Chance = Annotated[Number, Field(ge=0, le=1)]
-Sigma = Annotated[Number, Field(gt=0, le=10_000)]
-SigmaMrad = Annotated[Number, Field(gt=0, le=500)]
-Azimuth = Annotated[Number, Field(ge=0, le=360)]
-Elevation = Annotated[Number, Field(ge=-90, le=90)]
-Byte = Annotated[int, BeforeValidator(_number), Field(ge=0, le=255)]
-Id = Annotated[str, AfterValidator(_id)]
-Kind = Annotated[str, StringConstraints(min_length=1, max_length=64)]
-
-
-class Model(BaseModel):
-    """Frozen, and strict about its keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Title(Model):
@@ -153,8 +125,8 @@ class Coverage(Model):
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        _rising("min_range_m", self.min_range_m, "max_range_m", self.max_range_m)
-        _rising("min_elevation_deg", self.min_elevation_deg, "max_elevation_deg", self.max_elevation_deg)
+        rising("min_range_m", self.min_range_m, "max_range_m", self.max_range_m)
+        rising("min_elevation_deg", self.min_elevation_deg, "max_elevation_deg", self.max_elevation_deg)
         if self.azimuth_from_deg == self.azimuth_to_deg:
             raise ValueError(
                 f"found azimuth_from_deg and azimuth_to_deg both {self.azimuth_to_deg:g}, expected a sector"
@@ -246,7 +218,7 @@ class Effector(Model):
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        _rising("min_range_m", self.min_range_m, "reach_m", self.reach_m)
+        rising("min_range_m", self.min_range_m, "reach_m", self.reach_m)
         ranges = [range_m for range_m, _ in self.kill]
         if ranges != sorted(set(ranges)):
             raise ValueError(f"found kill at {ranges} m, expected ranges that rise")
@@ -297,7 +269,7 @@ class DronePolicy(Model):
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        _rising("alert_s", self.alert_s, "pre_alert_s", self.pre_alert_s)
+        rising("alert_s", self.alert_s, "pre_alert_s", self.pre_alert_s)
         return self
 
 
@@ -340,9 +312,12 @@ class Site(Model):
     sirens: Annotated[tuple[Siren, ...], Field(max_length=MAX_THINGS)] = ()
     effectors: Annotated[tuple[Effector, ...], Field(max_length=MAX_THINGS)] = ()
     policy: Policy = Policy()
+    terrain: Terrain | None = None
+    air: Air = Air()
 
     _before = model_validator(mode="before")(_titled)
     _documents: dict[str, str] = PrivateAttr(default_factory=dict)
+    _relief: Grid | None = PrivateAttr(default=None)
 
     __hash__ = object.__hash__
 
@@ -350,8 +325,19 @@ class Site(Model):
         return self is other
 
     def documents(self) -> dict[str, str]:
-        """The two texts that it was read from, for a recording to embed."""
+        """The texts that it was read from, for a recording to embed."""
         return dict(self._documents)
+
+    def relief(self) -> Grid | None:
+        """The ground round the site, None where it is flat."""
+        return self._relief
+
+    def ground_m(self, lat: float, lon: float) -> float:
+        """Height of the ground above the ellipsoid; that of the origin where there is no terrain."""
+        if self._relief is None or self.terrain is None:
+            return self.origin.height_m
+        height = float(self._relief.at(lat, lon))
+        return self.origin.height_m if math.isnan(height) else height + self.terrain.geoid_m
 
 
 def site_names() -> list[str]:
@@ -378,7 +364,8 @@ def site_from_documents(documents: Mapping[str, str]) -> Site:
     for key in (YAML_DOCUMENT, ZONES_DOCUMENT):
         if key not in documents:
             raise InputError(f"site: found no {key} among the documents, expected it")
-    return _parse(documents[YAML_DOCUMENT], YAML_DOCUMENT, documents[ZONES_DOCUMENT])
+    relief = documents.get(TERRAIN_DOCUMENT)
+    return _parse(documents[YAML_DOCUMENT], YAML_DOCUMENT, documents[ZONES_DOCUMENT], relief)
 
 
 @cache
@@ -386,8 +373,11 @@ def _folder() -> Any:  # noqa: ANN401
     return resources.files("opencram") / "data" / "sites"
 
 
-def _parse(text: str, name: str, zones: Path | str) -> Site:
-    """A site from the text of its YAML; `zones` is the text of its GeoJSON, or the folder in which that lies."""
+def _parse(text: str, name: str, zones: Path | str, relief: str | None = None) -> Site:
+    """A site from the text of its YAML; `zones` is the text of its GeoJSON, or the folder in which that lies.
+
+    `relief` is the text of its terrain, where that is not to be read from files in the folder.
+    """
     data, lines = yamlfile.read_yaml(text, name)
     zones_text, zones_name = "", ZONES_DOCUMENT
     if "zones" in data:
@@ -401,11 +391,24 @@ def _parse(text: str, name: str, zones: Path | str) -> Site:
             zones_text = zones
         data["zones"] = [_zone(feature) for feature in read_zones(zones_text, zones_name)]
     site = yamlfile.validate(Site, _grounded(data), lines, name)
+    site._documents = {YAML_DOCUMENT: text, ZONES_DOCUMENT: zones_text}
+    if site.terrain is not None:
+        folder = zones if isinstance(zones, Path) else None
+        site._relief = _relief(site.terrain, site.origin.lat, site.origin.lon, folder, relief)
+        site._documents[TERRAIN_DOCUMENT] = site._relief.text()
     for loc, fault in _faults(site):
         where = f"{zones_name}: zone '{site.zones[int(loc[1])].id}'" if loc[0] == "zones" else ""
         raise InputError(f"{where or yamlfile.at(name, loc, lines)}: {fault}")
-    site._documents = {YAML_DOCUMENT: text, ZONES_DOCUMENT: zones_text}
     return site
+
+
+def _relief(terrain: Terrain, lat: float, lon: float, folder: Path | None, text: str | None) -> Grid:
+    """The ground round a point: from the tiles in `folder`, or from the text that a recording carries."""
+    if folder is None:
+        if text is None:
+            raise InputError("site: found no terrain among the documents, expected it")
+        return grid_from_text(text)
+    return around([folder / tile for tile in terrain.tiles], lat, lon, terrain.reach_m, terrain.spacing_m)
 
 
 def _zone(feature: dict[str, Any]) -> Zone:
@@ -465,10 +468,11 @@ def _far_or_under(site: Site) -> Iterator[tuple[yamlfile.Loc, str]]:
             if away > MAX_EXTENT_M:
                 yield (key, i, "position"), f"found a position {away / 1e3:.0f} km from the site's origin, {near}"
     for i, sensor in enumerate(site.sensors):
-        height, ground = sensor.position.height_m, site.origin.height_m
+        height, ground = sensor.position.height_m, site.ground_m(sensor.position.lat, sensor.position.lon)
         if height < ground:
             loc = ("sensors", i, "position", "height_m")
-            yield loc, f"found {height:g}, which is under ground, expected {ground:g} (the origin's height) or more"
+            whose = "the origin's height" if site.relief() is None else "the terrain's height there"
+            yield loc, f"found {height:g}, which is under ground, expected {ground:g} ({whose}) or more"
     for i, zone in enumerate(site.zones):
         corners = [corner for rings in zone.rings for corner in rings[0]]
         away, (lon, lat) = max((site.origin.distance_m(corner[1], corner[0]), corner) for corner in corners)

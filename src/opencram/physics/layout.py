@@ -8,7 +8,7 @@ from shapely import MultiPolygon, Point, Polygon, transform
 
 from opencram.physics.air import air_table
 from opencram.physics.frames import Origin, enu_to_geodetic, geodetic_to_enu, sensor_rotation
-from opencram.physics.place import FLAT, environment
+from opencram.physics.place import E_GRID_E, E_GRID_N, E_GRID_STEP, E_GRID_TOP, FLAT, environment
 from opencram.physics.polygon import rings
 from opencram.site import Position, Sensor, Site, Zone
 from opencram.tables import FloatArray, IntArray
@@ -111,11 +111,12 @@ def layout_of(site: Site) -> Layout:
     """The layout of a site; the same object for the same site."""
     origin = origin_of(site.origin)
     poses = [sensor_rotation(origin_of(s.position), origin) for s in site.sensors]
+    env, ground = _ground(site, origin)
     return Layout(
         origin=origin,
-        env=environment(origin),
-        air=air_table(origin.height_m),
-        ground=FLAT,
+        env=env,
+        air=_air(site, origin),
+        ground=ground,
         sensor_index={s.id: i for i, s in enumerate(site.sensors)},
         sensor_enu_m=_rows([at for _, at in poses], 3),
         sensor_rot=np.array([rot for rot, _ in poses]).reshape(-1, 3, 3),
@@ -131,6 +132,34 @@ def layout_of(site: Site) -> Layout:
         asset_enu_m=_rows([_enu(a.position, origin) for a in site.assets], 3),
         effector_enu_m=_rows([_enu(e.position, origin) for e in site.effectors], 3),
     )
+
+
+def _ground(site: Site, origin: Origin) -> tuple[FloatArray, FloatArray]:
+    """The constants of the place, and its ground on a grid in the site's frame, (0, 0) where it is flat."""
+    env, terrain, relief = environment(origin), site.terrain, site.relief()
+    if terrain is None or relief is None:
+        return env, FLAT
+    half = int(terrain.reach_m / terrain.spacing_m)
+    steps = terrain.spacing_m * np.arange(-half, half + 1)
+    east, north = np.meshgrid(steps, steps)
+    up = -(east**2 + north**2) / (2.0 * origin.radius_m)
+    lat, lon, _ = enu_to_geodetic(np.stack([east, north, up], axis=-1), origin)
+    over_m = relief.at(np.degrees(lat), np.degrees(lon)) + terrain.geoid_m - origin.height_m
+    ground = np.ascontiguousarray(np.nan_to_num(over_m))
+    env[E_GRID_E] = env[E_GRID_N] = steps[0]
+    env[E_GRID_STEP], env[E_GRID_TOP] = terrain.spacing_m, ground.max()
+    return env, ground
+
+
+def _air(site: Site, origin: Origin) -> FloatArray:
+    """The air as far as the site tells of it, else standard and still."""
+    from_rad = [np.radians(row.from_deg) for row in site.air.wind]
+    wind = [
+        (row.height_m, -row.speed_mps * np.sin(away), -row.speed_mps * np.cos(away))
+        for row, away in zip(site.air.wind, from_rad, strict=True)
+    ]
+    density = [(row.height_m, row.kgpm3) for row in site.air.density]
+    return air_table(origin.height_m, wind or None, density or None)
 
 
 def origin_of(position: Position) -> Origin:

@@ -18,6 +18,7 @@ from opencram.physics.air import air_table
 from opencram.physics.flight import Motor, fly, fly_boosted, ground_impact_of, to_ground
 from opencram.physics.frames import Origin, geodetic_to_enu, spherical_to_enu
 from opencram.physics.layout import layout_of, origin_of
+from opencram.physics.place import clearance
 from opencram.physics.threats import Threat, catalogue
 from opencram.site import Site, load_site
 from opencram.world.rng import generator
@@ -77,8 +78,11 @@ class Setting:
         return geodetic_to_enu(math.radians(at.lat), math.radians(at.lon), height_m, self.home)
 
     def on_ground(self, east_m: float, north_m: float) -> Floats:
-        """The point of the curved ground there, ENU (3,)."""
-        return np.array([east_m, north_m, -(east_m**2 + north_m**2) / (2.0 * self.origin.radius_m)])
+        """The point of the ground there, ENU (3,)."""
+        point = np.array([[east_m, north_m, -(east_m**2 + north_m**2) / (2.0 * self.origin.radius_m)]])
+        point[:, 2] -= clearance(point, self.env, self.ground)
+        on_it: Floats = point[0]
+        return on_it
 
 
 def home_of(scenario: Scenario, site: Site) -> Origin:
@@ -226,7 +230,7 @@ def _fly_shot(
     rows = math.ceil(flight_s / step_s) + 2
     path = fly_boosted(y0, shot.motor, step_s, rows, setting.env, setting.air, shot.threat.drag)
     # the path's own end, whose steps are shorter than those of `fall`
-    down = ground_impact_of(path, step_s, setting.env)
+    down = ground_impact_of(path, step_s, setting.env, setting.ground)
     end_ns = launch_ns + round(float(down[7]) * NS)
     return Flown(name, shot.threat, launch_ns, STEP_NS, path[:, :6].copy(), end_ns, down[:3], True, *aim)
 
