@@ -1,0 +1,1 @@
+"""What others do of the same work, to stand beside ours in one run."""
