@@ -34,7 +34,7 @@ def test_merging_old_plots_moves_no_impact(number: int, monkeypatch: pytest.Monk
 
 
 def test_a_bias_is_found_from_one_flight() -> None:
-    """Range 60 m off throughout: left out of the fit, that is some 60 m of impact error; late in a flight it is known."""
+    """Range 60 m off throughout: left out of the fit, that is some 60 m of impact error; late on it is known."""
     case = Case("biased", "60 m", bias=False)
     misses = []
     for number in range(6):

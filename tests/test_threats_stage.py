@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from opencram import state as saved
 from opencram.physics.flight import fly, to_ground
 from opencram.physics.layout import layout_of
+from opencram.physics.polygon import p_course
 from opencram.physics.threats import catalogue, class_index
 from opencram.site import Site
 from opencram.stages import impacts_to_threats as stage
-from opencram.stages.impacts_to_threats import ThreatsState, impacts_to_threats, p_course
+from opencram.stages.impacts_to_threats import TURN_SHARE, ThreatsState, impacts_to_threats
 from opencram.tables import (
     BALLISTIC,
     CONFIRMED,
@@ -366,7 +367,8 @@ def test_drone_s_turn_is_followed_within_seconds() -> None:
 def test_courses_share_out_one(course: float, sigma: float, parts: int, start: float) -> None:
     """Sectors that fill the circle take all of the distribution, wherever they are cut."""
     edges = start + np.linspace(0.0, 2.0 * math.pi, parts + 1)
-    total = sum(p_course(course, sigma, float(a), float(b)) for a, b in itertools.pairwise(edges))
+    between = np.array([[0.0, a, b] for a, b in itertools.pairwise(edges)])
+    total = p_course(course, sigma, TURN_SHARE, between).sum()
     assert total == pytest.approx(1.0, abs=1e-9)
 
 
@@ -376,7 +378,7 @@ def test_course_is_as_likely_as_drawn() -> None:
     ahead = rng.random(n) >= stage.TURN_SHARE
     course = np.where(ahead, rng.normal(6.1, math.radians(25.0), n), rng.uniform(0.0, 2.0 * math.pi, n))
     share = (np.mod(course - 0.1, 2.0 * math.pi) < 0.3).mean()
-    p = p_course(6.1, math.radians(25.0), 0.1, 0.4)
+    p = p_course(6.1, math.radians(25.0), TURN_SHARE, np.array([[0.0, 0.1, 0.4]]))[0]
     assert share == pytest.approx(p, abs=4.0 * math.sqrt(p * (1.0 - p) / n))
 
 

@@ -226,3 +226,25 @@ def sights(east_m: float, north_m: float, vertices: Floats, offsets: Ints, first
     for i in range(firsts.shape[0] - 1):
         out[i] = _sight(east_m, north_m, vertices, offsets[firsts[i] : firsts[i + 1] + 1])
     return out
+
+
+@device
+def _up_to(off_rad: float, sigma_rad: float) -> float:
+    """Distribution function of the cut normal, carried on by one for each whole turn."""
+    turns = math.floor(off_rad / _TURN + 0.5)
+    scale = 1.0 / (math.sqrt(2.0) * sigma_rad)
+    return float(turns + 0.5 * math.erf((off_rad - _TURN * turns) * scale) / math.erf(math.pi * scale))
+
+
+@kernel("f8[::1](f8,f8,f8,f8[:,::1])")
+def p_course(course_rad: float, sigma_rad: float, turn_share: float, seen: Floats) -> Floats:
+    """Chance that something on this course ends up between two azimuths (from <= to, at most a turn apart), (n,).
+
+    `seen` (n, 3) are distances, not used, and azimuths as from `sights`. The course is normal around the present one,
+    cut half a turn away, but for `turn_share` that is uniform: it may turn.
+    """
+    out = np.empty(len(seen))
+    for i in range(len(seen)):
+        low, high = _up_to(seen[i, 1] - course_rad, sigma_rad), _up_to(seen[i, 2] - course_rad, sigma_rad)
+        out[i] = (1.0 - turn_share) * (high - low) + turn_share * (seen[i, 2] - seen[i, 1]) / _TURN
+    return out

@@ -19,7 +19,7 @@ import numpy as np
 
 from opencram.physics.flight import fly, ground_jacobian
 from opencram.physics.layout import Layout, layout_of
-from opencram.physics.polygon import p_inside, sights
+from opencram.physics.polygon import p_course, p_inside, sights
 from opencram.physics.threats import Threat, catalogue, class_index
 from opencram.site import Site
 from opencram.tables import (
@@ -350,7 +350,7 @@ def _reach(tracks: Tracks, row: int, vel_enu_mps: FloatArray, layout: Layout, no
     course_sigma = math.hypot(COURSE_SIGMA_RAD, sigma / max(speed, 1e-3))
     views = sights(east_m, north_m, *layout.zone_rings(hazard_m))
     left_s = views[:, 0] / max(speed, SLOWEST_APPROACH_MPS)
-    p = np.array([p_course(course_rad, course_sigma, low, high) for _, low, high in views.tolist()])
+    p = p_course(course_rad, course_sigma, TURN_SHARE, views)
     down_s = _down_s(float(tracks.mean[row, 2]), vel_enu_mps)
     p *= float(tracks.existence[row]) * (left_s <= min(REACH_S, down_s))
     found = _standing(
@@ -373,22 +373,6 @@ def _down_s(height_m: float, vel_enu_mps: FloatArray) -> float:
     if -vu < DIVE_SHARE * math.hypot(ve, vn):
         return math.inf
     return DIVE_ROOM * max(height_m, 0.0) / -vu + LINGER_S
-
-
-def p_course(course_rad: float, sigma_rad: float, az_from_rad: float, az_to_rad: float) -> float:
-    """Chance that something on this course ends up between two azimuths (from <= to, at most a turn apart).
-
-    The course is normal around the present one, cut half a turn away, but for TURN_SHARE that is uniform: it may turn.
-    """
-    low, high = (_up_to(az - course_rad, sigma_rad) for az in (az_from_rad, az_to_rad))
-    return (1.0 - TURN_SHARE) * (high - low) + TURN_SHARE * (az_to_rad - az_from_rad) / (2.0 * math.pi)
-
-
-def _up_to(off_rad: float, sigma_rad: float) -> float:
-    """Distribution function of the cut normal, carried on by one for each whole turn."""
-    turns = math.floor(off_rad / (2.0 * math.pi) + 0.5)
-    scale = 1.0 / (math.sqrt(2.0) * sigma_rad)
-    return turns + 0.5 * math.erf((off_rad - 2.0 * math.pi * turns) * scale) / math.erf(math.pi * scale)
 
 
 # ---- debris ---------------------------------------------------------------------------------------------------------

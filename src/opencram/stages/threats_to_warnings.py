@@ -14,7 +14,7 @@ All deadlines are stored as times, so that the first tick after a gap acts on th
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 
 from opencram.physics.threats import catalogue
 from opencram.site import Policy, Site, Zone
@@ -129,7 +129,7 @@ def threats_to_warnings(
 
     `threats` are all that stand at `now_ns`; `observations` those that `sift_observations` let through.
     """
-    dangers = _by_zone(threats, now_ns)
+    dangers, rules = _by_zone(threats, now_ns), _rules(site)
     reports = {report.zone: report for report in reversed(observations)}
     shot = {effect.track for effect in effects if effect.outcome == "kill"}
     warnings = []
@@ -138,7 +138,7 @@ def threats_to_warnings(
         if not facing and report is None and zone.id not in state.zones:
             continue
         told = state.zones.setdefault(zone.id, ZoneState())
-        warning = _decide(told, facing, report, shot, zone, rules_of(site.policy, zone), now_ns)
+        warning = _decide(told, facing, report, shot, zone, rules[index], now_ns)
         if warning is not None:
             warnings.append(warning)
         if told.level == QUIET:
@@ -165,6 +165,12 @@ def sift_observations(
         Reject(time_ns=now_ns, source=source, reason=reason, count=len(found), sample=found[0])
         for (source, reason), found in sorted(bad.items())
     ]
+
+
+@lru_cache(maxsize=16)
+def _rules(site: Site) -> tuple[Rules, ...]:
+    """Each zone's thresholds and times, in the order of the site's zones."""
+    return tuple(rules_of(site.policy, zone) for zone in site.zones)
 
 
 def rules_of(policy: Policy, zone: Zone) -> Rules:
