@@ -42,7 +42,7 @@ Tuesday 17 November 2020, 20:30 local time (17:30 UTC)
 WHAT HAPPENED
 Three rockets were fired from the east at the site “Made-up embassy”.
 The radars first saw them at 20:30:02; one was never tracked.
-- Estimated launch area: near Eastside, 6.0 km away, known to within 52 m (95%).
+- Estimated launch area: near Eastside, 6.0 km to the east, known to within 52 m (95%).
 The simulated defence engaged one and shot down one.
 
 WHERE THEY FELL (distances from the embassy)
@@ -78,8 +78,8 @@ LES FAITS
 Trois roquettes ont été tirées contre le site « ambassade imaginaire », en provenance de
 l’est.
 Première détection par radar à 20 h 30 min 02 s ; une n’a jamais été suivie.
-- Zone de départ estimée : à proximité du secteur « quartier est », à 6,0 km, connue à
-  52 m près (95 %).
+- Zone de départ estimée : à proximité du secteur « quartier est », à 6,0 km à l’est,
+  connue à 52 m près (95 %).
 La défense simulée en a engagé une et en a abattu une.
 
 POINTS DE CHUTE (distances comptées depuis : l’ambassade)

@@ -113,13 +113,14 @@ class Teller:
         return None if azimuth is None else words.from_compass(azimuth, self.language)
 
     def areas(self) -> list[dict[str, Any]]:
-        """Estimated launch areas: where, how far, how sure, for how many."""
+        """Estimated launch areas: where, how far, in which direction, how sure, for how many."""
         return [
             {
                 "zone": self.run.zone_title(area["zone"], self.language),
                 "inside": area["zone_away_m"] == 0.0,
                 "n": len({self.run.object_of[t]["id"] for t in area["tracks"] if t in self.run.object_of}),
                 "distance": words.distance(area["distance_m"], self.language),
+                "direction": words.to_compass(area["azimuth_deg"], self.language),
                 "within": words.distance(area["semi_major_m"], self.language),
             }
             for area in self.run.summary["launch_areas"]

@@ -123,6 +123,14 @@ def from_compass(azimuth_deg: float, language: Language) -> str:
     return f"de l’{name}" if name[0] in "aeo" else f"du {name}"
 
 
+def to_compass(azimuth_deg: float, language: Language) -> str:
+    """'to the east', 'à l’est', 'au nord'."""
+    name = compass(azimuth_deg, language)
+    if language == "en":
+        return f"to the {name}"
+    return f"à l’{name}" if name[0] in "aeo" else f"au {name}"
+
+
 def day(when: date, language: Language, weekday: bool = True) -> str:
     """'Tuesday 17 November 2020', 'mardi 17 novembre 2020', '1er mars 2020'."""
     number_of_day = "1er" if language == "fr" and when.day == 1 else str(when.day)
