@@ -37,8 +37,8 @@ from opencram.tracking.hypotheses import (
 
 NAMED_AT, FAMILY_AT = 0.34, 0.78
 """A class is named when its family is this likely, and it is likelier than an even choice of the family's three."""
-FEWEST_TO_NAME, NAMED_AFTER_NS = 10, 2_000_000_000
-"""And not before so many plots, or so long: a bullet's first few fit a shell as well."""
+EARLY_NS, FAMILY_EARLY = 2_000_000_000, 0.98
+"""Before so long its family must be this likely: a bullet's first plots fit a shell as well."""
 PATIENCE_PLOTS, PATIENCE_NS = 20, 2_000_000_000
 """What does not fly ballistically is named only after this many plots and this long."""
 SLOW_MPS = 5.0
@@ -80,8 +80,8 @@ def tracks_to_impacts(
     if not len(rows):
         return replace(tracks, cls=cls), Hypotheses.empty(), Impacts.empty()
     found = state.fits.weigh(slots, layout)
-    old = (tracks.n_plots[rows] >= FEWEST_TO_NAME) | (tracks.time_ns[rows] - tracks.born_ns[rows] >= NAMED_AFTER_NS)
-    cls[rows] = np.where(old, _named(found.weight), UNKNOWN)
+    early = tracks.time_ns[rows] - tracks.born_ns[rows] < EARLY_NS
+    cls[rows] = _named(found.weight, np.where(early, FAMILY_EARLY, FAMILY_AT))
     zero_ns = state.fits.zero_ns[slots]
     hypotheses, impacts = _hypotheses(tracks, rows, zero_ns, found), _impacts(tracks, rows, zero_ns, cls, found)
     return replace(tracks, cls=cls), hypotheses, impacts
@@ -127,9 +127,9 @@ def _families() -> IntArray:
     return np.array([names.index(name) for name in names])
 
 
-def _named(weight: FloatArray) -> IntArray:
-    """The class that each row of weights (n, c) is called by, UNKNOWN where there is doubt."""
-    best = likeliest(weight, _families(), NAMED_AT, FAMILY_AT)
+def _named(weight: FloatArray, family_at: FloatArray) -> IntArray:
+    """The class that each row of weights (n, c) is called by, UNKNOWN where its family is below `family_at` (n)."""
+    best = likeliest(weight, _families(), NAMED_AT, family_at)
     return np.where(best >= 0, kinds().index[best], UNKNOWN)
 
 

@@ -34,7 +34,7 @@ from opencram.tracking.filters import observe, residual
 
 PARAMETERS, FLOWN, BIAS = 12, 9, 9
 """All parameters; those by which the flight itself goes come first; where the bias begins."""
-BIASED, BIAS_SIGMAS = 3, 1.5
+BIASED, BIAS_SIGMAS = 3, 1.0
 """Measured quantities that may be biased, and by how many of the sensor's sigmas, one sigma of it, when they are."""
 MEASURED = 4
 SEEN_COLUMNS = 1 + 2 * MEASURED

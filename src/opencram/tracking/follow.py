@@ -26,6 +26,8 @@ SCALE_PRIOR = 10.0
 SCALE_LEAST, SCALE_MOST, SCALE_STEP = 0.1, 25.0, 1.1
 LOST = 6.0
 """A fit whose innovations are so many times as large, squared, as they should be went to a wrong flight: begin anew."""
+HOPELESS = 50.0
+"""A drag curve whose log-likelihood is so far below the best is not fitted any more until a fit begins anew."""
 BOOST_MPS, BOOST_SIGMAS = 15.0, 4.0
 """An object faster than before by this much, and so surely, had a motor that burnt."""
 
@@ -115,34 +117,48 @@ def _renew(
 ) -> int:
     """Fit all plots of one track anew under each drag curve; returns how many plots that were."""
     known, spent, searched, again = book[slot, B_STATE] == FITTED, 0, False, False
+    old_ref, old_shift, old_cov = ref[slot].copy(), shift[slot].copy(), cov[slot].copy()
+    old_now, old_tangent, old_told, old_epoch = now[slot].copy(), tangent[slot].copy(), told[slot].copy(), epoch[slot]
+    was_known = known
     for _ in range(MOST_FITS):
-        n, start, top = book[slot, B_COUNT], 0, s_from
-        spent += n
+        n, start, top, floor = book[slot, B_COUNT], FAILS, FAILS, -math.inf
         for s in range(s_from, s_to):
+            floor = max(floor, told[slot, s, T_LOG_LIKE] - HOPELESS) if known else floor
+        for s in range(s_from, s_to):
+            if known and told[slot, s, T_LOG_LIKE] < floor:
+                told[slot, s, T_LOG_LIKE] = -math.inf
+                continue
+            spent += n
             found = refit(
                 seen[slot, :n], by[slot, :n], known, epoch[slot], priors[s], scale[slot], ref[slot, s],
                 shift[slot, s], cov[slot, s], now[slot, s], tangent[slot, s], told[slot, s], places, rots,
                 env, air, drags[s],
             )  # fmt: skip
-            if s == s_from or told[slot, s, T_LOG_LIKE] > told[slot, top, T_LOG_LIKE]:
-                top, start = s, found if start != FAILS else FAILS
             if found == FAILS:
-                start = FAILS
-        book[slot, B_STATE], book[slot, B_DONE] = FITTED if start != FAILS else FAILED, n
+                told[slot, s, T_LOG_LIKE] = -math.inf
+            elif top == FAILS or told[slot, s, T_LOG_LIKE] > told[slot, top, T_LOG_LIKE]:
+                top, start = s, found
+        book[slot, B_STATE], book[slot, B_DONE] = FITTED if top != FAILS else FAILED, n
         book[slot, B_NEXT], epoch[slot] = math.ceil(n * GROWTH), seen[slot, 0, 0]
-        if start == FAILS and not known:
-            break
-        if known and not again and (start == FAILS or _lost(told[slot, top])):
+        lost = top == FAILS or _lost(told[slot, top])
+        if lost and known and not again:
             again, known = True, False
             for m in range(MEASURED):
-                scale[slot, m] = 1.0 if start == FAILS else told[slot, top, T_NOISE + m]
+                scale[slot, m] = 1.0 if top == FAILS else told[slot, top, T_NOISE + m]
             continue
-        known = start != FAILS
+        if top == FAILS:
+            break
+        known = True
         if start > 0 and not searched and n - start >= FEWEST_PLOTS:
             searched, known = True, False
             _begin_later(slot, start, top, book, seen, by, scale, ref, shift, told, places, rots, env, air, drags)
-        elif known and not _rescale(scale[slot], told[slot, top]):
+        elif not _rescale(scale[slot], told[slot, top]):
             break
+    if was_known and not searched and (top == FAILS or _lost(told[slot, top])):
+        # no better than before: what was known then goes on
+        ref[slot], shift[slot], cov[slot] = old_ref, old_shift, old_cov
+        now[slot], tangent[slot], told[slot], epoch[slot] = old_now, old_tangent, old_told, old_epoch
+        book[slot, B_STATE] = FITTED
     return spent
 
 
@@ -198,6 +214,8 @@ def follow(
         elif book[slot, B_STATE] == FITTED:
             done = book[slot, B_DONE]
             for s in range(s_from, s_to):
+                if told[slot, s, T_LOG_LIKE] == -math.inf:
+                    continue
                 extend(
                     seen[slot, done:n], by[slot, done:n], seen[slot, done - 1, 0], by[slot, 0], scale[slot],
                     ref[slot, s], shift[slot, s], cov[slot, s], now[slot, s], tangent[slot, s], told[slot, s],

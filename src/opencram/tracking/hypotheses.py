@@ -388,7 +388,7 @@ def _weights(
     for c in range(len(classes)):
         row, s = classes[c], int(classes[c, C_SHAPE])
         weight[c] = -math.inf
-        if (s == len(priors) - 1) == debris:
+        if (s == len(priors) - 1) == debris and told[slot, s, T_LOG_LIKE] > -math.inf:
             _given_class(shift[slot, s], cov[slot, s], ref[slot, s], row, priors[s], own[c], own_cov[c])
             ln_some = _given_no_bias(own[c], own_cov[c], ref[slot, s], told[slot, s], work)
             if math.isnan(back[slot, c, 3, 0]):
@@ -477,13 +477,14 @@ def weigh(
         _mix(weight[i], mean[i], fall[i], fall_cov[i], came[i], came_cov[i], mixed[i])
 
 
-@kernel("int64[::1](float64[:,::1], int64[::1], float64, float64)")
-def likeliest(weight: FloatArray, family: IntArray, least: float, least_family: float) -> IntArray:
-    """The likeliest class of each row (n, c) of weights; -1 where it, or its `family` (c), weighs too little."""
+@kernel("int64[::1](float64[:,::1], int64[::1], float64, float64[::1])")
+def likeliest(weight: FloatArray, family: IntArray, least: float, least_family: FloatArray) -> IntArray:
+    """The likeliest class of each row (n, c) of weights; -1 where it weighs less than `least`, or
+    its `family` (c) less than `least_family` (n)."""
     out = np.empty(len(weight), np.int64)
     for i in range(len(weight)):
         best, total = np.argmax(weight[i]), 0.0
         for c in range(len(family)):
             total += weight[i, c] if family[c] == family[best] else 0.0
-        out[i] = best if weight[i, best] >= least and total >= least_family else -1
+        out[i] = best if weight[i, best] >= least and total >= least_family[i] else -1
     return out
