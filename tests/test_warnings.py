@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from opencram.physics.threats import class_index
 from opencram.site import Site
-from opencram.stages import threats_to_warnings as stage
 from opencram.stages.threats_to_warnings import (
     ALERT,
     PRE_ALERT,
@@ -612,8 +611,3 @@ def test_another_zone_s_danger_changes_nothing_here(script: list[Any]) -> None:
         alone.tick(now, here, killed=killed)
         beside.tick(now, Threats.concat([there, here]), killed=killed)
     assert alone.log == [w for w in beside.log if w.zone == "base"]
-
-
-def test_chance_of_any_does_not_exceed_one() -> None:
-    assert stage.any_of([1.0, 0.5]) == 1.0
-    assert stage.any_of([]) == 0.0

@@ -18,7 +18,8 @@ from accuracy.shots import CASES, CLASSES
 from accuracy.study import run_all
 from opencram.tables import FloatArray
 
-BASE_SHOTS, OTHER_SHOTS, INNOCENT_TRACKS, DRONE_TRACKS, UNSIZED_TRACKS = 200, 50, 1_050, 200, 200
+SHOTS = {"base": 200, "gap": 25, "jump": 25}
+OTHER_SHOTS, INNOCENT_TRACKS, DRONE_TRACKS, UNSIZED_TRACKS = 50, 1_050, 200, 200
 
 
 def main() -> None:
@@ -49,7 +50,7 @@ def measure(share: float, workers: int) -> tuple[FloatArray, list[FlyerRow], lis
         (case, cls, number)
         for case in CASES
         for cls in CLASSES
-        for number in range(round(share * (BASE_SHOTS if case.name == "base" else OTHER_SHOTS)))
+        for number in range(round(share * SHOTS.get(case.name, OTHER_SHOTS)))
     ]
     sized = [(cls, n, True) for cls in INNOCENT for n in range(round(share * INNOCENT_TRACKS))]
     sized += [(cls, n, True) for cls in DRONES for n in range(round(share * DRONE_TRACKS))]

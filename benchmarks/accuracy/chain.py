@@ -86,9 +86,11 @@ def follow(seen: Seen, case: Case) -> Answers:
         let_go(tracks, int(scan.time_ns[0]), site)
         if len(ends):
             rows.append((time_s, ends))
-        for i in np.flatnonzero(known.status == CONFIRMED):
-            called.append((time_s, int(known.cls[i]), bool(np.isin(known.track[i], ends.track))))
-            confirmed.add(int(known.track[i]))
+        falling = ends.track.tolist()
+        for track, status, cls in zip(*(c.tolist() for c in (known.track, known.status, known.cls)), strict=True):
+            if status == CONFIRMED:
+                called.append((time_s, cls, track in falling))
+                confirmed.add(track)
     return _answers(rows, tuple(called), len(confirmed))
 
 

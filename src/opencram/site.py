@@ -349,13 +349,18 @@ def load_site(name_or_path: str | Path) -> Site:
     """A built-in site by its name, or one from a YAML file; InputError says what is wrong with it."""
     name = str(name_or_path)
     if name in site_names():
-        path = Path(str(_folder() / name / YAML_DOCUMENT))
-    else:
-        path = Path(name_or_path)
-        if not path.exists() and path.suffix not in {".yaml", ".yml"}:
-            raise InputError(
-                f"site: found '{name}', expected {yamlfile.nearest(name, site_names())} or the path of a YAML file"
-            )
+        return _built_in(name)
+    path = Path(name_or_path)
+    if not path.exists() and path.suffix not in {".yaml", ".yml"}:
+        raise InputError(
+            f"site: found '{name}', expected {yamlfile.nearest(name, site_names())} or the path of a YAML file"
+        )
+    return _parse(yamlfile.read_text(path), str(path), path.parent)
+
+
+@cache
+def _built_in(name: str) -> Site:
+    path = Path(str(_folder() / name / YAML_DOCUMENT))
     return _parse(yamlfile.read_text(path), str(path), path.parent)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import msgspec
 import numpy as np
@@ -39,6 +39,7 @@ class Table:
 
     MAX_ROWS: ClassVar[int] = 1_000_000
     _columns: ClassVar[tuple[tuple[str, np.dtype[Any], tuple[int, ...]], ...]]
+    _empty: ClassVar[Any]
 
     @classmethod
     def columns(cls) -> tuple[tuple[str, np.dtype[Any], tuple[int, ...]], ...]:
@@ -63,8 +64,17 @@ class Table:
 
     @classmethod
     def empty(cls) -> Self:
-        """A table with no rows."""
-        return cls(**{name: np.empty((0, *tail), dtype) for name, dtype, tail in cls.columns()})
+        """The table with no rows, one for each kind."""
+        if "_empty" not in cls.__dict__:
+            cls._empty = cls(**{name: np.empty((0, *tail), dtype) for name, dtype, tail in cls.columns()})
+        return cast(Self, cls._empty)
+
+    @classmethod
+    def _of(cls, columns: dict[str, Any]) -> Self:
+        """A table from columns that come from checked tables of its kind, not checked again."""
+        made = cls.__new__(cls)
+        made.__dict__.update(columns)
+        return made
 
     @classmethod
     def concat(cls, parts: Iterable[Self]) -> Self:
@@ -74,11 +84,14 @@ class Table:
             return cls.empty()
         if len(filled) == 1:
             return filled[0]
-        return cls(**{name: np.concatenate([getattr(p, name) for p in filled]) for name, _, _ in cls.columns()})
+        rows = sum(len(part) for part in filled)
+        if rows > cls.MAX_ROWS:
+            raise ValueError(f"{cls.__name__}: {rows} rows, at most {cls.MAX_ROWS}")
+        return cls._of({name: np.concatenate([getattr(p, name) for p in filled]) for name, _, _ in cls.columns()})
 
     def take(self, rows: IntArray | BoolArray) -> Self:
         """The rows picked by an index array or a mask."""
-        return type(self)(**{name: getattr(self, name)[rows] for name, _, _ in self.columns()})
+        return self._of({name: getattr(self, name)[rows] for name, _, _ in self.columns()})
 
 
 @dataclass(frozen=True, eq=False)

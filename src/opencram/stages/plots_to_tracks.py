@@ -30,7 +30,7 @@ from opencram.tracking.filters import MODEL_PRIOR, MODELS, STATES, score_scan
 from opencram.tracking.lifecycle import Bank
 from opencram.tracking.noise import as_stated, no_plots
 from opencram.tracking.resolution import unresolved, without
-from opencram.tracking.scan import begin, tell, use_plots
+from opencram.tracking.scan import begin, given_up, tell, use_plots
 
 GENERIC_SHAPE = "shell-155"
 """Whose drag curve the filter flies before the class is known; the ballistic coefficient takes up the difference."""
@@ -103,23 +103,13 @@ def let_go(state: TracksState, now_ns: int, site: Site) -> None:
     if not len(bank):
         return
     layout = layout_of(site)
-    # who has been silent for less than any sensor's update cannot have missed a look
-    silent = np.flatnonzero(now_ns - bank.time_ns >= layout.update_ns.min(initial=1 << 62))
-    if not len(silent):
-        return
-    silent_s = ((now_ns - bank.time_ns[silent]) * 1e-9)[:, None]
-    ahead = bank.mean[silent, OTHER, :3] + bank.mean[silent, OTHER, 3:6] * silent_s
-    look_s, ln_miss = np.full(len(silent), np.inf), np.full(len(silent), -1.0)
-    for s in range(len(layout.update_ns)):
-        update_s = layout.update_ns[s] * 1e-9
-        better = layout.covered(s, ahead) & (update_s < look_s)
-        look_s[better] = update_s
-        ln_miss[better] = math.log(max(1.0 - _p_detect(state, s, layout), 1e-3))
-    ended = silent[lifecycle.given_up(bank, silent, now_ns, look_s, ln_miss)]
-    if len(ended):
-        keep = np.ones(len(bank), np.bool_)
-        keep[ended] = False
-        bank.keep(keep)
+    ln_miss = [math.log(max(1.0 - _p_detect(state, s, layout), 1e-3)) for s in range(len(layout.update_ns))]
+    ended = given_up(
+        now_ns, bank.time_ns, bank.status, bank.best - bank.score, bank.mean, np.array(ln_miss), layout.update_ns,
+        layout.coverage, layout.sensor_enu_m, layout.sensor_rot,
+    )  # fmt: skip
+    if ended.any():
+        bank.keep(~ended)
 
 
 def limits_hit(state: TracksState, now_ns: int) -> list[Health]:

@@ -189,7 +189,7 @@ def _chance(effector: Effector, place_enu_m: FloatArray, path: FloatArray, now_n
     """What the effector would do if ordered now; None if it cannot reach the object so, or does better to wait."""
     range_m = np.sqrt(((path - place_enu_m) ** 2).sum(axis=1))
     meets = meetings(effector, range_m)
-    p_kill = [_p_kill(effector, path, range_m, m) for m in meets]
+    p_kill = _p_kill(effector, path, range_m)[meets].tolist()
     if not p_kill or p_kill[0] < LEAST_KILL or not is_time(p_kill, meets, math.ceil(effector.burst_s / STEP_S)):
         return None
     at = meets[0]
@@ -207,8 +207,11 @@ def meetings(effector: Effector, range_m: FloatArray) -> list[int]:
     return [int(m) for m in met[met < len(range_m)]]
 
 
-def _p_kill(effector: Effector, path: FloatArray, range_m: FloatArray, at: int) -> float:
-    return effector.p_kill(float(range_m[at])) if path[at, 2] >= LOWEST_BURST_M else 0.0
+def _p_kill(effector: Effector, path: FloatArray, range_m: FloatArray) -> FloatArray:
+    """The effector's chance of kill at each step (n,) of a path; none where it is out of reach or too low."""
+    ranges, chances = np.array(effector.kill).T
+    able = (range_m >= effector.min_range_m) & (range_m <= effector.reach_m) & (path[:, 2] >= LOWEST_BURST_M)
+    return np.where(able, np.interp(range_m, ranges, chances), 0.0)
 
 
 def is_time(p_kill: Sequence[float], meets: Sequence[int], burst: int) -> bool:

@@ -213,29 +213,35 @@ def _kind(cls: int) -> str:
 
 def assess(facing: Sequence[Danger], rules: Rules) -> Picture:
     """Sum up the objects that one zone faces."""
-    counted = [d for d in facing if d.kind != "drone" or d.left_s <= rules.drone_pre_alert_s]
-    if not counted:
+    spared = spared_now = spared_falling = 1.0
+    worst: Danger | None = None
+    matter: list[Danger] = []
+    for d in facing:
+        if d.kind == "drone":
+            if d.left_s > rules.drone_pre_alert_s:
+                continue
+        else:
+            spared_falling *= 1.0 - d.p
+        spared *= 1.0 - d.p
+        if presses(d, rules):
+            spared_now *= 1.0 - d.p
+        if worst is None or (d.p, -d.impact_ns, -d.track) > (worst.p, -worst.impact_ns, -worst.track):
+            worst = d
+        if d.p >= rules.pre_alert_p:
+            matter.append(d)
+    if worst is None:
         return NOTHING
-    worst = max(counted, key=lambda d: (d.p, -d.impact_ns, -d.track))
-    matter = [d for d in counted if d.p >= rules.pre_alert_p] or [worst]
+    matter = matter or [worst]
     return Picture(
-        p=any_of(d.p for d in counted),
-        p_pressing=any_of(d.p for d in counted if presses(d, rules)),
-        p_falling=any_of(d.p for d in counted if d.kind != "drone"),
+        p=1.0 - spared,
+        p_pressing=1.0 - spared_now,
+        p_falling=1.0 - spared_falling,
         tracks=tuple(sorted({d.track for d in matter})),
         kind=worst.kind,
         first_ns=min(d.impact_ns for d in matter),
         next_ns=min((d.impact_ns for d in matter if d.left_s > 0.0), default=0),
         last_ns=max(d.impact_ns for d in matter),
     )
-
-
-def any_of(chances: Iterable[float]) -> float:
-    """Chance that at least one of several independent events happens."""
-    none = 1.0
-    for p in chances:
-        none *= 1.0 - p
-    return 1.0 - none
 
 
 def presses(danger: Danger, rules: Rules) -> bool:

@@ -34,8 +34,9 @@ from opencram.tracking.filters import observe, residual
 
 PARAMETERS, FLOWN, BIAS = 12, 9, 9
 """All parameters; those by which the flight itself goes come first; where the bias begins."""
-BIASED, BIAS_SIGMAS = 3, 1.0
-"""Measured quantities that may be biased, and by how many of the sensor's sigmas, one sigma of it, when they are."""
+BIASED, RANGE_BIAS_SIGMAS, ANGLE_BIAS_SIGMAS = 3, 1.5, 0.5
+"""Measured quantities that may be biased, and by how many of the sensor's sigmas, one sigma of it, when they are: an
+axis is levelled and turned better than one look can tell."""
 MEASURED = 4
 SEEN_COLUMNS = 1 + 2 * MEASURED
 
@@ -302,7 +303,7 @@ def refit(
     bias = np.empty(BIASED)
     for k in range(BIASED):
         sigma = seen[len(seen) - 1, 1 + MEASURED + k]
-        bias[k] = 1.0 if math.isnan(sigma) else BIAS_SIGMAS * sigma
+        bias[k] = 1.0 if math.isnan(sigma) else (RANGE_BIAS_SIGMAS if k == 0 else ANGLE_BIAS_SIGMAS) * sigma
     for rounds in range(MOST_ROUNDS):
         _tie(ref, prior, bias)
         here[E_WIND_E], here[E_WIND_N] = env[E_WIND_E] + ref[7], env[E_WIND_N] + ref[8]

@@ -47,7 +47,7 @@ BURNT_SHARE, BURNT_SIGMA_S, SURE = 0.4, 0.2, 8.0
 takes about half the time that it burns. No such evidence counts for more than e-8."""
 FASTEST_SPAN_MPS, WIDEST_RAD = 3_000.0, 1.6
 """A flight back that finds no launch tells nothing: any speed up to this, any elevation."""
-WANDER_M = 0.3
+WANDER_M = 0.1
 """What gusts and tumbling leave uncertain of any impact point, one sigma per axis (assumed)."""
 LAUNCH_SIGMA_M = 60.0
 """What flying back without the motor's burn leaves uncertain of a rocket's launch point, one sigma per axis."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from opencram.tables import CONFIRMED, OTHER, TENTATIVE, BoolArray, FloatArray, IntArray
+from opencram.tables import CONFIRMED, OTHER, BoolArray, FloatArray, IntArray
 from opencram.tracking.filters import MODELS, STATES
 from opencram.tracking.noise import as_stated, no_plots
 
@@ -137,14 +137,3 @@ def break_up(bank: Bank, rows: BoolArray) -> None:
         bank.cov[row, :, 6, 6] = DEBRIS_LN_BETA_SIGMA**2
         for axis in (3, 4, 5):
             bank.cov[row, :, axis, axis] += BREAKUP_KICK_MPS**2
-
-
-def given_up(bank: Bank, rows: IntArray, now_ns: int, look_s: FloatArray, ln_miss: FloatArray) -> BoolArray:
-    """Which of `rows` (k) to drop at `now_ns`: look_s (k,) is the time between looks (inf: none), ln_miss (k,) < 0."""
-    silent_s = (now_ns - bank.time_ns[rows]) * 1e-9
-    missed = np.floor(np.maximum(silent_s, 0.0) / look_s)
-    allowed = np.where(bank.status[rows] == TENTATIVE, TENTATIVE_DROP, CONFIRMED_DROP)
-    worn = bank.best[rows] - bank.score[rows] - missed * ln_miss > allowed
-    coast_s = np.maximum(LONGEST_COAST_S, COAST_LOOKS * np.where(np.isfinite(look_s), look_s, 0.0))
-    dropped: BoolArray = worn | (silent_s > coast_s)
-    return dropped

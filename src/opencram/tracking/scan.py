@@ -8,8 +8,9 @@ import math
 import numpy as np
 
 from opencram.physics.kernel import device, kernel
-from opencram.tables import BALLISTIC, OTHER, BoolArray, FloatArray, IntArray
+from opencram.tables import BALLISTIC, OTHER, TENTATIVE, BoolArray, FloatArray, IntArray
 from opencram.tracking.filters import CRUISE, MODELS, STATES, advance_track, start_track
+from opencram.tracking.lifecycle import COAST_LOOKS, CONFIRMED_DROP, LONGEST_COAST_S, TENTATIVE_DROP
 from opencram.tracking.noise import learn_noise
 
 POWERED_SPEED_MPS, SPEED_BLUR_MPS, MOST_LOG_ODDS = 100.0, 15.0, 4.0
@@ -158,3 +159,59 @@ def tell(
                 for b in range(STATES):
                     apart = (mean[i, m, a] - x[r, a]) * (mean[i, m, b] - x[r, b])
                     spread[r, a, b] += mode[i, m] * (cov[i, m, a, b] + apart)
+
+
+@device
+def _covered(at: FloatArray, place: FloatArray, rot: FloatArray, coverage: FloatArray) -> bool:
+    """Whether a point (3) is inside a sensor's stated coverage, as `layout.Layout.covered`."""
+    d = np.zeros(3)
+    for i in range(3):
+        for k in range(3):
+            d[i] += rot[i, k] * (at[k] - place[k])
+    flat = math.hypot(d[0], d[1])
+    reach, turn = math.hypot(flat, d[2]), (math.atan2(d[0], d[1]) - coverage[2]) % (2.0 * math.pi)
+    el = math.atan2(d[2], flat)
+    inside: bool = coverage[0] <= reach <= coverage[1] and turn <= coverage[3] and coverage[4] <= el <= coverage[5]
+    return inside
+
+
+@kernel(
+    "boolean[::1](int64, int64[::1], int64[::1], float64[::1], float64[:,:,::1], float64[::1], int64[::1],"
+    "float64[:,::1], float64[:,::1], float64[:,:,::1])"
+)
+def given_up(
+    now_ns: int,
+    time_ns: IntArray,
+    status: IntArray,
+    worn: FloatArray,
+    mean: FloatArray,
+    ln_miss: FloatArray,
+    update_ns: IntArray,
+    coverage: FloatArray,
+    places: FloatArray,
+    rots: FloatArray,
+) -> BoolArray:
+    """Which tracks (n) to drop: too many looks missed of the sensor (s) that sees them most often, or too long silent.
+
+    `worn` (n) is how far the score is below its highest, `ln_miss` (s) < 0 what each missed look takes off it.
+    """
+    ended, ahead = np.zeros(len(time_ns), np.bool_), np.empty(3)
+    for i in range(len(time_ns)):
+        silent_ns = now_ns - time_ns[i]
+        if silent_ns < update_ns.min():
+            continue
+        x, best = mean[i, OTHER], -1
+        for k in range(3):
+            ahead[k] = x[k] + x[3 + k] * silent_ns * 1e-9
+        for s in range(len(update_ns)):
+            sooner = best < 0 or update_ns[s] < update_ns[best]
+            if sooner and _covered(ahead, places[s], rots[s], coverage[s]):
+                best = s
+        lost = worn[i]
+        coast_s = LONGEST_COAST_S
+        if best >= 0:
+            lost -= (silent_ns // update_ns[best]) * ln_miss[best]
+            coast_s = max(coast_s, COAST_LOOKS * update_ns[best] * 1e-9)
+        allowed = TENTATIVE_DROP if status[i] == TENTATIVE else CONFIRMED_DROP
+        ended[i] = lost > allowed or silent_ns * 1e-9 > coast_s
+    return ended

@@ -56,6 +56,8 @@ class Sky:
 
         Between rows: Hermite's cubic through both rows' positions and velocities, and its derivative.
         """
+        if not len(which):
+            return np.empty((0, 3)), np.empty((0, 3))
         step_ns = self._step_ns[which]
         whole, rest = np.divmod(time_ns - self.start_ns[which], step_ns)
         a, b = self._rows[self._first[which] + whole], self._rows[self._first[which] + whole + 1]
