@@ -34,12 +34,9 @@ FONT_PT = 8.0
 
 def new_figure(height_in: float, width_in: float = WIDTH_IN) -> Figure:
     """An empty figure that fits an A4 page."""
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width_in, height_in), layout="constrained")
-    FigureCanvasSVG(figure)
-    return figure
+    return Figure(figsize=(width_in, height_in), layout="constrained")
 
 
 def new_axes(figure: Figure, *place: int) -> Axes:
@@ -57,10 +54,12 @@ def as_svg(figure: Figure, label: str) -> str:
     from html import escape
 
     import matplotlib as mpl
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     buffer = io.BytesIO()
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "opencram"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+        # by the canvas: `savefig` would draw it twice
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})  # type: ignore[no-untyped-call]
     text = buffer.getvalue().decode("utf-8")
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
