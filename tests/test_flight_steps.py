@@ -14,7 +14,8 @@ ENV = environment(ORIGIN)
 AIR = air_table(0.0, wind=[(0.0, 5.0, -3.0), (10_000.0, 20.0, 5.0)])
 VACUUM = air_table(0.0) * np.array([0.0, 1.0, 0.0, 0.0])
 SHELL = catalogue()["shell-155"]
-CLASSES = [threat for threat in catalogue().values() if threat.ballistic]
+CLASSES = [threat for threat in catalogue().values() if threat.ballistic and threat.family != "innocent"]
+"""What a zone may be warned of; a bullet, that drag stops within a second or two, is flown to a metre and a half."""
 
 
 def start(speed: float, az_deg: float, el_deg: float, ln_beta: float = SHELL.ln_beta, up_m: float = 0.0) -> np.ndarray:

@@ -22,7 +22,7 @@ def test_classes_and_their_order() -> None:
         "shell-155", "drone", "quadcopter", "fragment", "bird", "aircraft", "gunfire",
     )  # fmt: skip
     assert [class_index(name) for name in catalogue()] == list(range(15))
-    assert ballistic_ids() == (*list(catalogue())[:9], "fragment")
+    assert ballistic_ids() == (*list(catalogue())[:9], "fragment", "gunfire")
 
 
 def figures(row: dict[str, Any], path: str = "") -> list[tuple[str, Any]]:

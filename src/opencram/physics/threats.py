@@ -28,7 +28,7 @@ class Threat:
     title: Mapping[str, str]
     """By language: en, fr."""
     ballistic: bool
-    """Whether its flight is predicted to the ground; gunfire falls too, and is not."""
+    """Whether it falls, so that its flight is predicted to the ground."""
     mass_kg: float
     """In free flight: a rocket's once burnt out."""
     diameter_m: float

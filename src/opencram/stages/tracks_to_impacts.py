@@ -12,7 +12,6 @@ from opencram.tables import (
     BALLISTIC,
     CONFIRMED,
     UNKNOWN,
-    BoolArray,
     FloatArray,
     Hypotheses,
     Impacts,
@@ -147,7 +146,7 @@ def _hypotheses(tracks: Tracks, rows: IntArray, zero_ns: IntArray, found: Weighe
     kept = found.weight >= LEAST_WEIGHT
     share = np.where(kept, found.weight, 0.0)
     share /= np.array([max(row.sum(), LEAST_WEIGHT) for row in share]).reshape(-1, 1)
-    i, c = np.nonzero(kept & _predicted() & np.isfinite(found.fall[:, :, 0]))
+    i, c = np.nonzero(kept & np.isfinite(found.fall[:, :, 0]))
     return Hypotheses(
         time_ns=tracks.time_ns[rows][i],
         track=tracks.track[rows][i],
@@ -162,12 +161,6 @@ def _hypotheses(tracks: Tracks, rows: IntArray, zero_ns: IntArray, found: Weighe
         launch_enu_m=found.came[i, c],
         launch_cov_m2=found.came_cov[i, c],
     )
-
-
-@cache
-def _predicted() -> BoolArray:
-    """(classes,): whose impact threatens; gunfire comes down as well, and harms no zone worth a siren."""
-    return np.array([t.ballistic for t in kinds().threats])
 
 
 def _impacts(tracks: Tracks, rows: IntArray, zero_ns: IntArray, cls: IntArray, found: Weighed) -> Impacts:
