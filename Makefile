@@ -24,7 +24,7 @@ $(VENV)/.installed-dev: pyproject.toml scripts/make-venv.sh
 install: $(VENV)/.installed ## install into .venv; then: .venv/bin/opencram --help
 
 demo: $(VENV)/.installed ## simulate one raid on Baghdad and write its report
-	@echo "Simulating $(DEMO); the very first run also compiles the numerical kernels, for half a minute ..."
+	@echo "Simulating $(DEMO); the very first run also compiles the numerical kernels, for about a minute ..."
 	@$(BIN)/opencram run $(DEMO) --out runs/demo
 
 lint: $(VENV)/.installed-dev ## style (ruff) and types (mypy --strict)

@@ -6,7 +6,12 @@ import pytest
 from accuracy.chain import follow
 from accuracy.shots import CASES, Case, Seen, Shot, draw
 from accuracy.study import one_shot
+from opencram.physics.layout import layout_of
+from opencram.stages.plots_to_tracks import TracksState, plots_to_tracks
+from opencram.stages.tracks_to_impacts import ImpactsState, tracks_to_impacts
 from opencram.tracking import fits
+from skies import scans, shot
+from small_site import site_of, square
 
 BASE = CASES[0]
 
@@ -52,3 +57,17 @@ def test_a_fit_that_was_lost_begins_anew() -> None:
     late = rows[(rows["kind"] == "age") & (rows["at"] >= 3.0)]
     assert late["answered"].all()
     assert (late["error_m"] / late["bound_m"]).max() < 10.0
+
+
+def test_the_soonest_to_land_come_first_when_there_is_too_much_to_renew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two objects wait for a fit; once there is room for one a scan, the one that lands sooner has its impact first."""
+    site = site_of([square("home", 0.0, 0.0)])
+    late = shot(layout_of(site), "rocket-122", 660.0, 45.0, (14_000.0, 0.0))
+    soon = shot(layout_of(site), "rocket-107", 370.0, 15.0, (0.0, 5_000.0))
+    tracks, impacts, order = TracksState(), ImpactsState(), []
+    for number, (_, scan) in enumerate(scans([late, soon], 1, 4.0, p_detect=1.0)):
+        monkeypatch.setattr(fits, "MOST_RENEWED", 0 if number < 30 else 1)
+        _, _, ends = tracks_to_impacts(impacts, plots_to_tracks(tracks, scan, site), scan, site)
+        order += [east_m > 2_000.0 for east_m in ends.launch_enu_m[:, 0].tolist()]
+        assert number >= 30 or not len(ends)
+    assert order[:3] == [False, True, False] or order[:3] == [False, False, True]

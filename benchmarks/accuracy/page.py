@@ -40,11 +40,11 @@ def page(rows: FloatArray, flown: list[FlyerRow], unsized: list[FlyerRow], minut
     parts = [
         HEAD.format(shots=f"{shots:,}", flyers=f"{len(flown) + len(unsized):,}", minutes=round(minutes)),
         _base(base),
-        "## By seconds of track\n\n"
+        "## By seconds of track and to go\n\n"
         "![Error and bound](images/accuracy/error.svg)\n\n![Ratio](images/accuracy/ratio.svg)\n\n"
         "![NEES](images/accuracy/nees.svg)\n\n![Coverage](images/accuracy/coverage.svg)\n",
-        "RMS error in metres / ratio to the bound:\n\n" + _by_time(base, "age", SHOWN_AGES_S),
-        "## By seconds to go\n\nRMS error in metres / ratio to the bound:\n\n" + _by_time(base, "to-go", SHOWN_TO_GO_S),
+        "RMS error in metres / ratio to the bound, by seconds of track:\n\n" + _by_time(base, "age", SHOWN_AGES_S),
+        "The same, by seconds to go:\n\n" + _by_time(base, "to-go", SHOWN_TO_GO_S),
         _cases(rows),
         _confusion(base, flown),
         _innocent(flown, unsized),

@@ -31,6 +31,7 @@ from opencram.physics.kernel import device
 from opencram.physics.place import E_WIND_E, E_WIND_N
 from opencram.tables import FloatArray, IntArray
 from opencram.tracking.filters import observe, residual
+from opencram.tracking.noise import NEIGHBOURS
 
 PARAMETERS, FLOWN, BIAS = 12, 9, 9
 """All parameters; those by which the flight itself goes come first; where the bias begins."""
@@ -57,8 +58,6 @@ T_LOG_LIKE, T_MISS, T_PARTS, T_NOISE, T_BIAS, TOLD = 0, 1, 5, 9, 13, 16
 an innovation counting by the share of its variance that is the radar's (what the fit did not know yet tells nothing);
 the radar's variance over that stated, by how much neighbouring plots differ whatever the flight; and the sigmas of the
 bias before any plot."""
-NEIGHBOURS = 1.94
-"""Second differences overlap: so many tell what one independent number does (their correlations are -2/3 and 1/6)."""
 NOISE_PRIOR = 8.0
 """The stated sigma is held as if so many differences had shown it."""
 

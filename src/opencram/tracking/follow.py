@@ -1,10 +1,10 @@
 """The fits of a bank of tracks, kept up to date: extended plot by plot, renewed when there are two fifths more plots.
 
-Each track is fitted under every drag curve that it may have (`SHAPES` of the catalogue's classes). Which plots belong
+Each track is fitted under every drag curve that it may have. Which plots belong
 to its free flight is found here as well: while a motor burns, a radar pulls in or a wrong plot was used, no flight
 explains the plots, successive innovations lean to one side, and the fit begins anew behind them.
 
-The arrays have the bank's slots as first axis; `book` (slots, 6) holds whole numbers in the B_ columns.
+The arrays have the bank's slots as first axis; `book` (slots, 7) holds whole numbers in the B_ columns.
 """
 
 import math
@@ -58,19 +58,13 @@ def _lost(told: FloatArray) -> bool:
 def _begin_later(
     slot: int,
     start: int,
-    top: int,
+    noise: FloatArray,
     book: IntArray,
     seen: FloatArray,
     by: IntArray,
     scale: FloatArray,
-    ref: FloatArray,
-    shift: FloatArray,
-    told: FloatArray,
     places: FloatArray,
     rots: FloatArray,
-    env: FloatArray,
-    air: FloatArray,
-    drags: FloatArray,
 ) -> None:
     """Forget the plots in front of `start`, and note whether the object was slower then than a flight leads to."""
     n = book[slot, B_COUNT]
@@ -89,7 +83,7 @@ def _begin_later(
         seen[slot, i], by[slot, i] = seen[slot, start + i], by[slot, start + i]
     book[slot, B_COUNT] = n - start
     for m in range(MEASURED):
-        scale[slot, m] = told[slot, top, T_NOISE + m]
+        scale[slot, m] = noise[m]
 
 
 @device
@@ -151,7 +145,7 @@ def _renew(
         known = True
         if start > 0 and not searched and n - start >= FEWEST_PLOTS:
             searched, known = True, False
-            _begin_later(slot, start, top, book, seen, by, scale, ref, shift, told, places, rots, env, air, drags)
+            _begin_later(slot, start, told[slot, top, T_NOISE:], book, seen, by, scale, places, rots)
         elif not _rescale(scale[slot], told[slot, top]):
             break
     if was_known and not searched and (top == FAILS or _lost(told[slot, top])):

@@ -22,6 +22,7 @@ from opencram.physics.threats import Threat, catalogue
 from opencram.tables import FloatArray, IntArray
 from opencram.tracking.fit import BIAS, BIASED, FLOWN, PARAMETERS, T_BIAS, T_LOG_LIKE
 from opencram.tracking.follow import B_BOOST, B_DEBRIS, B_DONE
+from opencram.tracking.lifecycle import DEBRIS_PRIOR, PRIOR
 
 C_SHAPE, C_LN_BETA, C_SIGMA, C_SLOWEST, C_FASTEST, C_LN_PRIOR, C_BURN_S, C_BURN_M = range(8)
 C_LOW, C_HIGH, C_RCS, CLASS = range(8, 12)
@@ -57,12 +58,6 @@ LEAST_INFORMATION = 0.02
 """Below this share of its prior's information, the fit is taken to know nothing of ln(beta)."""
 
 
-WIDE_LN_BETA = (math.log(9_000.0), 0.8)
-"""Mean and sigma of ln(beta) of whatever is fired: from a 60 mm mortar bomb to a 240 mm rocket."""
-DEBRIS_LN_BETA = (math.log(200.0), 1.0)
-"""Of pieces of a broken rocket, from sheet metal to a motor tube: 70 to 550 kg/m2 within one sigma (assumed)."""
-
-
 @dataclass(frozen=True, eq=False)
 class Kinds:
     """What a track may be: classes, their indices in the catalogue, their figures (c, 12), their drag curves."""
@@ -84,7 +79,7 @@ def kinds() -> Kinds:
     curves = list({t.drag.tobytes(): t.drag for t in debris_last}.values())
     shapes = [next(s for s, curve in enumerate(curves) if np.array_equal(curve, t.drag)) for _, t in found]
     threats = tuple(t for _, t in found)
-    priors = np.array([WIDE_LN_BETA] * (len(curves) - 1) + [DEBRIS_LN_BETA])
+    priors = np.array([PRIOR[1:]] * (len(curves) - 1) + [DEBRIS_PRIOR[1:]])
     return Kinds(threats, np.array([i for i, _ in found]), _rows(threats, shapes), np.array(curves), priors)
 
 
