@@ -78,8 +78,8 @@ def ours(threat: Threat, at: FloatArray, until_s: float) -> FloatArray:
 @pytest.mark.parametrize("after_s", [0.01, 10.0])
 @pytest.mark.parametrize("cls", ROCKETS)
 def test_boost_and_what_follows(cls: str, after_s: float) -> None:
-    """Straight up, so that nothing but thrust, mass, drag and gravity counts: within 0.2 % of height and speed:
-    a decimetre at burn-out, and at most 7 m of 8.8 km ten seconds later."""
+    """Straight up, so that nothing but thrust, mass, drag and gravity counts: 0.3 m and 0.1 m/s at burn-out; ten
+    seconds later, at up to 8.8 km, 7 m and 0.4 m/s."""
     threat = catalogue()[cls]
     assert threat.motor is not None
     until_s = threat.motor.burn_s + after_s
@@ -90,5 +90,21 @@ def test_boost_and_what_follows(cls: str, after_s: float) -> None:
         at = np.array([begin, 0.0, 0.0, flight.z(begin), 0.0, 0.0, flight.vz(begin)])
         height, speed = float(flight.z(until_s)), float(flight.vz(until_s))
     found = ours(threat, at, until_s)
-    assert found[2] == pytest.approx(height, rel=2e-3)
-    assert found[5] == pytest.approx(speed, rel=2e-3)
+    at_burnout = after_s < 1.0
+    assert found[2] == pytest.approx(height, abs=0.3 if at_burnout else 7.0)
+    assert found[5] == pytest.approx(speed, abs=0.1 if at_burnout else 0.4)
+
+
+@pytest.mark.parametrize("cls", ROCKETS)
+def test_the_top_of_the_climb(cls: str) -> None:
+    """Within 3 m of height (at up to 25.7 km) and 0.02 s."""
+    threat = catalogue()[cls]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        flight = theirs(threat, 120.0)
+        begin = max(flight.out_of_rail_time, 0.02)
+        at = np.array([begin, 0.0, 0.0, flight.z(begin), 0.0, 0.0, flight.vz(begin)])
+        top_s, top_m = float(flight.apogee_time), float(flight.apogee)
+    found = ours(threat, at, top_s)
+    assert found[2] == pytest.approx(top_m, abs=3.0)
+    assert found[5] == pytest.approx(0.0, abs=0.2), "gravity makes 0.2 m/s of 0.02 s"

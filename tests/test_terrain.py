@@ -136,6 +136,12 @@ def test_documents_carry_the_terrain(site: Site) -> None:
         site_from_documents({k: v for k, v in site.documents().items() if "terrain" not in k})
 
 
+@pytest.mark.parametrize("text", ["", "{}", '{"heights": "AAAA"}', '{"heights": 3}', "[1]"])
+def test_a_damaged_terrain_in_a_recording_is_told(site: Site, text: str) -> None:
+    with pytest.raises(InputError, match="damaged grid"):
+        site_from_documents({**site.documents(), "terrain.json": text})
+
+
 def test_a_sensor_in_the_hill_is_refused(folder: Path, tmp_path: Path) -> None:
     for name in ("zones.geojson", "N33E044.hgt"):
         (tmp_path / name).symlink_to(folder / name)

@@ -57,11 +57,15 @@ class Grid:
 
 
 def grid_from_text(text: str) -> Grid:
-    """What `Grid.text` wrote."""
-    data = json.loads(text)
-    raw = np.frombuffer(zlib.decompress(base64.b64decode(data["heights"])), "<i2")
-    heights = raw.reshape(data["rows"], data["cols"]).astype(np.int16)
-    return Grid(data["south"], data["west"], data["step_lat"], data["step_lon"], heights)
+    """What `Grid.text` wrote; InputError where it is anything else."""
+    try:
+        data = json.loads(text)
+        raw = np.frombuffer(zlib.decompress(base64.b64decode(data["heights"])), "<i2")
+        heights = raw.reshape(data["rows"], data["cols"]).astype(np.int16)
+        south, west, step_lat, step_lon = (float(data[key]) for key in ("south", "west", "step_lat", "step_lon"))
+        return Grid(south, west, step_lat, step_lon, heights)
+    except (ValueError, KeyError, TypeError, zlib.error):
+        raise InputError("terrain: found a damaged grid in the recording, expected what opencram wrote there") from None
 
 
 def around(paths: list[Path], lat: float, lon: float, reach_m: float, spacing_m: float) -> Grid:
