@@ -57,6 +57,8 @@ SHORTEST_STEP_S = 0.01
 STEP_PER_DRAG_TIME = 0.05
 THRUST_STEP_S = 0.02
 LONGEST_TANGENT_STEP_S = 0.25
+SHORT_STEP_S, SHORT_STEP_TURN = 0.15, 0.05
+"""A single midpoint step lasts at most so long, and changes the velocity by at most this share of it."""
 
 LONGEST_FLIGHT_S = 300.0
 # a body flown backwards gains speed without end where it was never fired
@@ -340,6 +342,41 @@ def transition(y: Floats, dt_s: float, env: Floats, air: Floats, drag: Floats, j
     jacobian[:6] = tangent
     jacobian[6, :6] = 0.0
     jacobian[6, 6] = 1.0
+
+
+@device
+def short_transition(
+    y: Floats, dt_s: float, env: Floats, air: Floats, drag: Floats, jacobian: Floats, y_out: Floats, slopes: Floats
+) -> None:
+    """As `transition`, by one midpoint step with its tangent where that is exact enough, several times quicker.
+
+    One step of 0.1 s is off by a millimetre and by some mm/s for a rocket at its fastest; its tangent leaves out what
+    drag does to the change that drag makes. `slopes` (3, 9) is room to work.
+    """
+    half, inv_beta = 0.5 * dt_s, math.exp(-y[6])
+    a = _accel(y[0], y[1], y[2], y[3], y[4], y[5], inv_beta, 0.0, env, air, drag)
+    speed = abs(y[3]) + abs(y[4]) + abs(y[5])
+    if abs(dt_s) > SHORT_STEP_S or (abs(a[0]) + abs(a[1]) + abs(a[2])) * abs(dt_s) > SHORT_STEP_TURN * speed:
+        transition(y, dt_s, env, air, drag, jacobian, y_out)
+        return
+    e, n, u = y[0] + half * y[3], y[1] + half * y[4], y[2] + half * y[5]
+    fe, fn, fu = y[3] + half * a[0], y[4] + half * a[1], y[5] + half * a[2]
+    b = _accel(e, n, u, fe, fn, fu, inv_beta, 0.0, env, air, drag)
+    _slopes(e, n, u, fe, fn, fu, inv_beta, env, air, drag, slopes)
+    for i in range(3):
+        for j in range(3):
+            fall, brake = slopes[i, j], slopes[i, 3 + j]
+            jacobian[i, j], jacobian[i, 3 + j] = dt_s * half * fall, dt_s * half * brake
+            jacobian[3 + i, j], jacobian[3 + i, 3 + j] = dt_s * fall, dt_s * (brake + half * fall)
+        jacobian[i, i] += 1.0
+        jacobian[i, 3 + i] += dt_s
+        jacobian[3 + i, 3 + i] += 1.0
+        jacobian[i, 6], jacobian[3 + i, 6] = dt_s * half * slopes[i, 6], dt_s * slopes[i, 6]
+        jacobian[6, i], jacobian[6, 3 + i] = 0.0, 0.0
+    jacobian[6, 6] = 1.0
+    for i in range(3):
+        y_out[i], y_out[3 + i] = y[i] + dt_s * (y[3 + i] + half * a[i]), y[3 + i] + dt_s * b[i]
+    y_out[6] = y[6]
 
 
 @device

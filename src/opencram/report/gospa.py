@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from opencram.tables import FloatArray, IntArray
-from opencram.tracking.association import assign
+from opencram.tracking.association import assign_table
 
 
 class Gospa(NamedTuple):
@@ -32,8 +32,8 @@ def gospa(tracked_m: FloatArray, true_m: FloatArray, cut_off_m: float, p: float 
     """
     apart = tracked_m[:, None, :] - true_m[None, :, :]
     cost = np.sqrt((apart**2).sum(axis=-1)) ** p
-    gain = np.ascontiguousarray(cut_off_m**p - cost)
-    pairs = assign(gain, np.zeros(len(tracked_m), np.int64))
+    gain = cut_off_m**p - cost
+    pairs = assign_table(gain)
     rows = np.flatnonzero(pairs >= 0)
     localisation = float(cost[rows, pairs[rows]].sum())
     half = 0.5 * cut_off_m**p

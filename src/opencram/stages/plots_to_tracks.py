@@ -3,11 +3,11 @@
 import math
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
-from opencram.physics.frames import spherical_to_enu
-from opencram.physics.layout import FEWEST_FALSE_PLOTS, RANGE_RATE_SPAN_MPS, Layout, layout_of, turned
+from opencram.physics.layout import FEWEST_FALSE_PLOTS, RANGE_RATE_SPAN_MPS, Layout, layout_of
 from opencram.physics.threats import catalogue
 from opencram.site import Site
 from opencram.tables import (
@@ -24,12 +24,13 @@ from opencram.tables import (
     Tracks,
 )
 from opencram.tracking import lifecycle
-from opencram.tracking.association import assign
+from opencram.tracking.association import assign, evidence
 from opencram.tracking.clutter import Learnt, learn_detection, learn_false, volume_of
-from opencram.tracking.filters import MODEL_PRIOR, MODELS, STATES, score_scan
+from opencram.tracking.filters import MODEL_PRIOR, MODELS, STATES
+from opencram.tracking.gating import candidates
 from opencram.tracking.lifecycle import Bank
 from opencram.tracking.noise import as_stated, no_plots
-from opencram.tracking.resolution import unresolved, without
+from opencram.tracking.resolution import share_unresolved
 from opencram.tracking.scan import begin, given_up, tell, use_plots
 
 GENERIC_SHAPE = "shell-155"
@@ -71,28 +72,33 @@ def plots_to_tracks(state: TracksState, scan: Plots, site: Site) -> Tracks:
     """Use one scan; returns a row per track that it updated or began."""
     if len(scan) == 0:
         return Tracks.empty()
-    layout, bank = layout_of(site), state.bank
-    sensor = int(scan.sensor[0])
-    z = np.column_stack([scan.range_m, scan.az_rad, scan.el_rad, scan.range_rate_mps])
-    sigma = layout.plot_sigma(sensor, scan.snr_db)
-    gain = _score(state, scan, z, sigma, sensor, layout)
-    shared = unresolved(bank, z, int(scan.time_ns[0]), sensor, layout)
-    chosen = assign(without(gain, shared), _rank(bank))
-    rows = np.flatnonzero(chosen >= 0)
-    _learn(state, scan, z, chosen, sensor, layout)
-    gained = gain[rows, chosen[rows]]
-    for track, plot in shared.items():
-        chosen[track] = plot
-    _use(bank, chosen, shared, scan, z, sigma, sensor, layout)
-    lifecycle.hit(bank, rows, gained)
+    bank, look = state.bank, _look(scan, layout_of(site))
+    gates = _gates(bank, look)
+    gain = gates.like + math.log(_p_detect(state, look.sensor, look.layout)) - _ln_false_density(state, look)
+    gain[look.rated[gates.plot_of]] += math.log(RANGE_RATE_SPAN_MPS)
+    chosen, partner = _associate(bank, gates, gain, look)
+    _learn(state, look, chosen)
+    # a plot that is shared says nothing of either track's existence
+    rows = np.flatnonzero((chosen >= 0) & (partner < 0))
+    told = evidence(gates.begins, gates.plot_of, gain, chosen, bank.n_plots > 1, len(scan))[rows]
+    missed = (look.time_ns[chosen[rows]] - bank.time_ns[rows]) / look.layout.update_ns[look.sensor]
+    told += np.maximum(np.rint(missed) - 1.0, 0.0) * _ln_miss(state, look.sensor, look.layout)
+    _use(bank, chosen, partner, gates, look)
+    lifecycle.hit(bank, rows, told)
+    same, heir = lifecycle.confirm(
+        chosen, partner, bank.status, bank.score, bank.n_plots, bank.time_ns, bank.mean, bank.cov, bank.apart,
+        int(look.layout.update_ns[look.sensor]), look.layout.resolution[look.sensor], *look.pose,
+    )  # fmt: skip
     free = np.ones(len(scan), np.bool_)
     free[chosen[chosen >= 0]] = False
-    single = lifecycle.singles(bank, rows)
-    if not single.all():
-        bank.keep(single)
-        chosen = chosen[single]
+    if (same >= 0).any():
+        for row in np.flatnonzero(heir).tolist():
+            lifecycle.take_over(bank, int(same[row]), row)
+            chosen[same[row]] = chosen[row]
+        bank.keep(same < 0)
+        chosen = chosen[same < 0]
     rows = np.flatnonzero(chosen >= 0)
-    born = _give_birth(state, scan, z, sigma, np.flatnonzero(free), sensor, layout)
+    born = _give_birth(state, np.flatnonzero(free), look)
     rows = np.concatenate([rows, np.arange(len(bank) - len(born), len(bank))])
     return _report(bank, rows, np.concatenate([chosen[rows[: len(rows) - len(born)]], born]))
 
@@ -103,7 +109,7 @@ def let_go(state: TracksState, now_ns: int, site: Site) -> None:
     if not len(bank):
         return
     layout = layout_of(site)
-    ln_miss = [math.log(max(1.0 - _p_detect(state, s, layout), 1e-3)) for s in range(len(layout.update_ns))]
+    ln_miss = [_ln_miss(state, s, layout) for s in range(len(layout.update_ns))]
     ended = given_up(
         now_ns, bank.time_ns, bank.status, bank.best - bank.score, bank.mean, np.array(ln_miss), layout.update_ns,
         layout.coverage, layout.sensor_enu_m, layout.sensor_rot,
@@ -130,21 +136,59 @@ def note_breakups(state: TracksState, effects: list[Effect], now_ns: int) -> Non
             lifecycle.break_up(state.bank, state.bank.track == effect.track)
 
 
-def _score(
-    state: TracksState, scan: Plots, z: FloatArray, sigma: FloatArray, sensor: int, layout: Layout
-) -> FloatArray:
-    """Log of the likelihood ratio 'this track's' to 'false' of each pair (n, m), minus infinity outside the gate."""
-    bank = state.bank
-    score = score_scan(
-        bank.mean, bank.cov, bank.mode, bank.time_ns, np.ascontiguousarray(scan.time_ns), z,
-        sigma, _worse(bank), layout.sensor_enu_m[sensor], layout.sensor_rot[sensor],
-        layout.env, layout.air, generic_drag(),
-    )  # fmt: skip
-    ln_false = _ln_false_density(state, sensor, layout)
+class Look(NamedTuple):
+    """One scan of one sensor, as the kernels take it: times (m,), plots z (m, 4) and their sigmas (m, 4)."""
+
+    sensor: int
+    layout: Layout
+    time_ns: IntArray
+    z: FloatArray
+    sigma: FloatArray
+    rated: BoolArray
+    """Whether each plot (m,) has a range rate that counts."""
+
+    @property
+    def pose(self) -> tuple[FloatArray, FloatArray]:
+        """Where the sensor stands and its axes."""
+        return self.layout.sensor_enu_m[self.sensor], self.layout.sensor_rot[self.sensor]
+
+    @property
+    def world(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """What the flight model needs."""
+        return self.layout.env, self.layout.air, generic_drag()
+
+
+class Gates(NamedTuple):
+    """What `gating.candidates` found: the pairs inside a gate, and each track's prediction."""
+
+    begins: IntArray
+    plot_of: IntArray
+    like: FloatArray
+    worse: FloatArray
+    x: FloatArray
+    p: FloatArray
+    w: FloatArray
+    ready_ns: IntArray
+
+
+def _look(scan: Plots, layout: Layout) -> Look:
+    sensor = int(scan.sensor[0])
+    z = np.column_stack([scan.range_m, scan.az_rad, scan.el_rad, scan.range_rate_mps])
+    sigma = layout.plot_sigma(sensor, scan.snr_db)
     rated = ~np.isnan(z[:, 3]) & ~np.isnan(layout.sensor_sigma[sensor, 3])
-    ln_density = ln_false - np.where(rated, math.log(RANGE_RATE_SPAN_MPS), 0.0)
-    gain: FloatArray = score + math.log(_p_detect(state, sensor, layout)) - ln_density
-    return gain
+    return Look(sensor, layout, np.ascontiguousarray(scan.time_ns), z, sigma, rated)
+
+
+def _gates(bank: Bank, look: Look) -> Gates:
+    """The pairs of tracks and plots that may belong together, with their log-likelihoods."""
+    n, worse = len(bank), _worse(bank)
+    x, p, w = np.empty((n, MODELS, STATES)), np.empty((n, MODELS, STATES, STATES)), np.empty((n, MODELS))
+    ready_ns = np.empty(n, np.int64)
+    found = candidates(
+        bank.mean, bank.cov, bank.mode, bank.time_ns, bank.n_plots, look.time_ns, look.z, look.sigma, worse,
+        *look.pose, *look.world, x, p, w, ready_ns,
+    )  # fmt: skip
+    return Gates(*found, worse, x, p, w, ready_ns)
 
 
 def _worse(bank: Bank) -> FloatArray:
@@ -152,8 +196,9 @@ def _worse(bank: Bank) -> FloatArray:
     return np.where((bank.status == CONFIRMED)[:, None], np.sqrt(bank.noise[:, 0]), 1.0)
 
 
-def _ln_false_density(state: TracksState, sensor: int, layout: Layout) -> float:
+def _ln_false_density(state: TracksState, look: Look) -> float:
     """Logarithm of the density of a sensor's false plots, per m and rad (and rad of elevation, where measured)."""
+    layout, sensor = look.layout, look.sensor
     with_elevation = not np.isnan(layout.sensor_sigma[sensor, 2])
     stated = float(layout.false_plots[sensor])
     learnt = state.learnt.get(sensor, Learnt()) if math.isnan(stated) else Learnt(stated)
@@ -167,55 +212,67 @@ def _p_detect(state: TracksState, sensor: int, layout: Layout) -> float:
     return state.learnt.get(sensor, Learnt()).p_detect if math.isnan(stated) else stated
 
 
-def _learn(state: TracksState, scan: Plots, z: FloatArray, chosen: IntArray, sensor: int, layout: Layout) -> None:
+def _ln_miss(state: TracksState, sensor: int, layout: Layout) -> float:
+    """What a look that should have seen an object, and did not, takes off its score: below zero."""
+    return math.log(max(1.0 - _p_detect(state, sensor, layout), 1e-3))
+
+
+def _learn(state: TracksState, look: Look, chosen: IntArray) -> None:
     """Learn from a scan what the site leaves open: which plots no confirmed track used, how long tracks were missed."""
+    layout, sensor = look.layout, look.sensor
     if not (math.isnan(layout.false_plots[sensor]) or math.isnan(layout.p_detect[sensor])):
         return
     bank, learnt = state.bank, state.learnt.setdefault(sensor, Learnt())
-    used = chosen[(bank.status == CONFIRMED) & (chosen >= 0)]
-    learn_false(learnt, np.delete(z[:, :3], used, axis=0))
     rows = np.flatnonzero((bank.status == CONFIRMED) & (chosen >= 0))
-    since_ns = scan.time_ns[chosen[rows]] - bank.time_ns[rows]
+    learn_false(learnt, np.delete(look.z[:, :3], chosen[rows], axis=0))
+    since_ns = look.time_ns[chosen[rows]] - bank.time_ns[rows]
     learn_detection(learnt, np.maximum(np.rint(since_ns / layout.update_ns[sensor]), 1.0))
 
 
-def _rank(bank: Bank) -> IntArray:
-    """In which turn each track chooses its plot: the confirmed first, then tracks with a past, then single plots."""
-    return np.where(bank.status == CONFIRMED, 0, np.where(bank.n_plots > 1, 1, 2))
+def _associate(bank: Bank, gates: Gates, gain: FloatArray, look: Look) -> tuple[IntArray, IntArray]:
+    """Each track's plot, -1 for none, and the track that it shares it with, -1 for nobody: (n,) each.
+
+    The confirmed choose first, what two of them may have given together is theirs too, then come the tracks with a
+    past, then the single plots.
+    """
+    pairs = gates.begins, gates.plot_of, gain
+    chosen, taken = np.full(len(bank), -1, np.int64), np.zeros(len(look.time_ns), np.bool_)
+    confirmed = bank.status == CONFIRMED
+    assign(*pairs, confirmed, taken, chosen)
+    partner = share_unresolved(
+        chosen, confirmed, taken, bank.mean, bank.time_ns, look.time_ns, look.z,
+        look.layout.resolution[look.sensor], *look.pose,
+    )  # fmt: skip
+    assign(*pairs, ~confirmed & (bank.n_plots > 1), taken, chosen)
+    assign(*pairs, ~confirmed & (bank.n_plots == 1), taken, chosen)
+    return chosen, partner
 
 
-def _use(
-    bank: Bank, chosen: IntArray, shared: dict[int, int], scan: Plots, z: FloatArray, sigma: FloatArray,
-    sensor: int, layout: Layout,
-) -> None:  # fmt: skip
+def _use(bank: Bank, chosen: IntArray, partner: IntArray, gates: Gates, look: Look) -> None:
     """Each track takes its plot; one that it shares with another is as wide as the radar's cell."""
-    together = np.zeros(len(bank), np.bool_)
-    together[list(shared)] = True
     use_plots(
-        chosen, together, bank.mean, bank.cov, bank.mode, bank.time_ns, bank.born_ns, bank.model, bank.debris,
-        bank.latest, bank.noise, _worse(bank), np.ascontiguousarray(scan.time_ns), z, sigma,
-        np.append(layout.resolution[sensor], np.nan), sensor, layout.sensor_enu_m[sensor], layout.sensor_rot[sensor],
-        layout.env, layout.air, generic_drag(),
+        chosen, partner >= 0, bank.mean, bank.cov, bank.mode, bank.time_ns, bank.born_ns, bank.model, bank.debris,
+        bank.latest, bank.noise, gates.worse, gates.x, gates.p, gates.w, gates.ready_ns, bank.n_plots,
+        look.time_ns, look.z, look.sigma, np.append(look.layout.resolution[look.sensor], np.nan), look.sensor,
+        *look.pose, *look.world,
     )  # fmt: skip
 
 
-def _give_birth(
-    state: TracksState, scan: Plots, z: FloatArray, sigma: FloatArray, free: IntArray, sensor: int, layout: Layout
-) -> IntArray:
+def _give_birth(state: TracksState, free: IntArray, look: Look) -> IntArray:
     """A tentative track from each plot that no track took and that has an elevation; returns those plots' rows."""
-    able: IntArray = free[~np.isnan(z[free, 2])]
+    able: IntArray = free[~np.isnan(look.z[free, 2])]
     room = state.max_tracks - len(state.bank)
     state.refused_births += max(len(able) - room, 0)
     able = able[: max(room, 0)]
     n = len(able)
     if not n:
         return able
-    place, rot = layout.sensor_enu_m[sensor], layout.sensor_rot[sensor]
-    time_ns = scan.time_ns[able]
-    at = turned(spherical_to_enu(z[able, 0], z[able, 1], z[able, 2]), rot.T) + place
-    debris = _from_breakup(state.breakups, time_ns, at)
+    time_ns = look.time_ns[able]
     mean, cov = np.empty((n, MODELS, STATES)), np.empty((n, MODELS, STATES, STATES))
-    begin(able, z, sigma, place, rot, np.where(debris[:, None], lifecycle.DEBRIS_PRIOR, lifecycle.PRIOR), mean, cov)
+    begin(able, look.z, look.sigma, *look.pose, lifecycle.PRIOR, mean, cov)
+    debris = _from_breakup(state.breakups, time_ns, mean[:, OTHER, :3])
+    if debris.any():
+        lifecycle.as_debris(mean, cov, debris)
     score = np.full(n, lifecycle.BIRTH_SCORE)
     state.bank.append(
         Bank(
@@ -233,6 +290,7 @@ def _give_birth(
             debris=debris,
             latest=no_plots(n),
             noise=as_stated(n),
+            apart=np.zeros(n, np.int64),
         )
     )
     state.next_track += n

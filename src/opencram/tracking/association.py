@@ -1,8 +1,8 @@
 """Global nearest neighbour: which plot belongs to which track, by the greatest total likelihood ratio.
 
-Tracks and plots that share no gate cannot influence each other: the problem is solved one connected component at a
-time, so a far track changes no bit of another's result. Within a component it is the Hungarian method by shortest
-augmenting paths (Kuhn, Naval Res. Logist. Q. 2, 1955; Crouse, IEEE Trans. Aerosp. Electron. Syst. 52, 2016).
+The assignment problem is solved by shortest augmenting paths (Jonker and Volgenant, Computing 38, 1987; Crouse, IEEE
+Trans. Aerosp. Electron. Syst. 52, 2016) over the list of pairs that share a gate. A path never leaves the tracks and
+plots that are linked by such pairs: a far track changes no bit of another's result, and nothing grows with what is far.
 """
 
 import math
@@ -10,113 +10,123 @@ import math
 import numpy as np
 
 from opencram.physics.kernel import device, kernel
-from opencram.tables import FloatArray, IntArray
+from opencram.tables import BoolArray, FloatArray, IntArray
 
 FREE = -1
-LARGE_COST = 1e9
-"""Stands for 'not in the gate'; far above any log-likelihood, small enough to keep its digits."""
+MOST_EXPONENT = 50.0
 
 
 @device
-def _root(parent: IntArray, i: int) -> int:
-    while parent[i] != i:
-        parent[i] = parent[parent[i]]
-        i = parent[i]
-    return i
+def _augment(
+    row: int, begins: IntArray, plot_of: IntArray, gain: FloatArray, taken: BoolArray, row_price: FloatArray,
+    plot_price: FloatArray, row_of: IntArray, chosen: IntArray, least: FloatArray, way: IntArray, seen: IntArray,
+) -> None:  # fmt: skip
+    """Give one more track its plot, or none, at the least total cost, moving others to their second choice if need be.
 
-
-@device
-def _components(gain: FloatArray, rows: IntArray, taken: IntArray) -> IntArray:
-    """The component of each row, named by its first row, from gains worth making with plots not taken."""
-    parent, first = np.arange(len(rows)), np.full(gain.shape[1], FREE, np.int64)
-    for i in range(len(rows)):
-        for j in range(gain.shape[1]):
-            if gain[rows[i], j] > 0.0 and taken[j] == FREE:
-                if first[j] == FREE:
-                    first[j] = i
-                a, b = _root(parent, i), _root(parent, first[j])
-                parent[max(a, b)] = min(a, b)
-    for i in range(len(rows)):
-        parent[i] = _root(parent, i)
-    return parent
-
-
-@device
-def _solve(cost: FloatArray) -> IntArray:
-    """The column of each row (k) at least total cost (k, l), k <= l: one shortest augmenting path a row."""
-    k, cols = cost.shape
-    row_price, col_price = np.zeros(k), np.zeros(cols + 1)
-    row_of, way = np.full(cols + 1, FREE, np.int64), np.zeros(cols + 1, np.int64)
-    for i in range(k):
-        row_of[cols] = i
-        at, least, used = cols, np.full(cols + 1, math.inf), np.zeros(cols + 1, np.bool_)
-        while row_of[at] != FREE:
-            used[at] = True
-            row, delta, nearest = row_of[at], math.inf, cols
-            for j in range(cols):
-                if used[j]:
-                    continue
-                reduced = cost[row, j] - row_price[row] - col_price[j]
-                if reduced < least[j]:
-                    least[j], way[j] = reduced, at
-                if least[j] < delta:
-                    delta, nearest = least[j], j
-            for j in range(cols + 1):
-                if used[j]:
-                    row_price[row_of[j]] += delta
-                    col_price[j] -= delta
-                else:
-                    least[j] -= delta
-            at = nearest
-        while at != cols:
-            row_of[at] = row_of[way[at]]
-            at = way[at]
-    chosen = np.full(k, FREE, np.int64)
-    for j in range(cols):
-        if row_of[j] != FREE:
-            chosen[row_of[j]] = j
-    return chosen
-
-
-@device
-def _best_of(gain: FloatArray, rows: IntArray, taken: IntArray, chosen: IntArray) -> None:
-    """The best assignment within one component, into `chosen`; each track may also take no plot, at gain zero."""
-    plots = np.empty(gain.shape[1], np.int64)
-    n = 0
-    for j in range(gain.shape[1]):
-        worth = False
-        for i in rows:
-            worth = worth or gain[i, j] > 0.0
-        if worth and taken[j] == FREE:
-            plots[n] = j
-            n += 1
-    k = len(rows)
-    cost = np.full((k, n + k), LARGE_COST)
-    for i in range(k):
-        cost[i, n + i] = 0.0
-        for j in range(n):
-            if gain[rows[i], plots[j]] > 0.0:
-                cost[i, j] = -gain[rows[i], plots[j]]
-    best = _solve(cost)
-    for i in range(k):
-        if best[i] < n and cost[i, best[i]] < 0.0:
-            chosen[rows[i]] = plots[best[i]]
-            taken[plots[best[i]]] = rows[i]
-
-
-@kernel("int64[::1](float64[:,::1], int64[::1])")
-def assign(gain: FloatArray, rank: IntArray) -> IntArray:
-    """The plot of each track, -1 for none: (n,) from the gain (n, m) of each pair, minus infinity where not gated.
-
-    Gain is the logarithm of the likelihood ratio of 'this plot is this track's' to 'the plot is false'; only pairs with
-    a positive gain are worth making. Tracks of a lower `rank` (n,) choose before those of a higher.
+    Costs are the negative gains; to take no plot costs nothing. `least` (m) holds infinity throughout between calls,
+    `way` (m) and `seen` (m) are room to work; `taken` (m) are plots that are out of the question.
     """
-    n = len(rank)
-    chosen, taken = np.full(n, FREE, np.int64), np.full(gain.shape[1], FREE, np.int64)
-    for turn in range(3):
-        rows = np.flatnonzero(rank == turn)
-        part = _components(gain, rows, taken)
-        for i in range(len(rows)):
-            if part[i] == i:
-                _best_of(gain, rows[part == i], taken, chosen)
+    touched, end, at, reached, loose, loose_row = 0, FREE, row, 0.0, math.inf, row
+    while end == FREE:
+        if reached - row_price[at] < loose:
+            loose, loose_row = reached - row_price[at], at
+        for k in range(begins[at], begins[at + 1]):
+            j = plot_of[k]
+            if gain[k] <= 0.0 or taken[j]:
+                continue
+            cost = reached - gain[k] - row_price[at] - plot_price[j]
+            if least[j] == math.inf:
+                seen[touched] = j
+                touched += 1
+            if cost < least[j] and way[j] >= FREE:
+                least[j], way[j] = cost, at
+        nearest = FREE
+        for t in range(touched):
+            j = seen[t]
+            if way[j] >= 0 and (nearest == FREE or least[j] < least[nearest]):
+                nearest = j
+        if nearest == FREE or loose <= least[nearest]:
+            reached = loose
+            break
+        reached = least[nearest]
+        # settled plots remember their way as -2 - row
+        way[nearest] = -2 - way[nearest]
+        if row_of[nearest] == FREE:
+            end = nearest
+        else:
+            at = row_of[nearest]
+    row_price[row] += reached
+    for t in range(touched):
+        j = seen[t]
+        if way[j] <= -2:
+            if row_of[j] != FREE:
+                row_price[row_of[j]] += reached - least[j]
+            plot_price[j] -= reached - least[j]
+    if end == FREE:
+        # a track goes without, and its plot, if it had one, is free for those before it on the path
+        end, chosen[loose_row] = chosen[loose_row], FREE
+    while end != FREE:
+        giver = -2 - way[end]
+        row_of[end] = giver
+        end, chosen[giver] = chosen[giver], end
+        if giver == row:
+            break
+    for t in range(touched):
+        least[seen[t]], way[seen[t]] = math.inf, FREE
+
+
+@kernel("void(int64[::1], int64[::1], float64[::1], boolean[::1], boolean[::1], int64[::1])")
+def assign(
+    begins: IntArray, plot_of: IntArray, gain: FloatArray, asked: BoolArray, taken: BoolArray, chosen: IntArray
+) -> None:
+    """Give those of the tracks (n) that are `asked` a plot each that is not `taken` (m), or none: into `chosen` (n).
+
+    The pairs of track i are begins[i] to begins[i + 1] (n + 1). Gain (k,) is the logarithm of the likelihood ratio of
+    'plot plot_of[k] is this track's' to 'the plot is false'; only pairs with a positive gain are worth making.
+    """
+    n, plots = len(chosen), len(taken)
+    row_of, row_price, plot_price = np.full(plots, FREE, np.int64), np.zeros(n), np.zeros(plots)
+    least, way, seen = np.full(plots, math.inf), np.full(plots, FREE, np.int64), np.empty(plots, np.int64)
+    for i in range(n):
+        if asked[i] and begins[i + 1] > begins[i]:
+            _augment(i, begins, plot_of, gain, taken, row_price, plot_price, row_of, chosen, least, way, seen)
+    for j in range(plots):
+        if row_of[j] != FREE:
+            taken[j] = True
+
+
+@kernel("float64[::1](int64[::1], int64[::1], float64[::1], int64[::1], boolean[::1], int64)")
+def evidence(
+    begins: IntArray, plot_of: IntArray, gain: FloatArray, chosen: IntArray, known: BoolArray, plots: int
+) -> FloatArray:
+    """How much each track's `chosen` plot (n,) speaks for there being an object, (n,); zero without a plot.
+
+    The gain of a pair (k,) is told against false plots alone. What another track that is `known` (n) may have given
+    speaks less: a plot that fits a neighbour as well, and that the neighbour has not replaced by one that fits it
+    better, is no evidence at all.
+    """
+    n = len(chosen)
+    own, rivals, told = np.zeros(n), np.ones(plots), np.zeros(n)
+    for i in range(n):
+        for k in range(begins[i], begins[i + 1]):
+            if plot_of[k] == chosen[i]:
+                own[i] = gain[k]
+    for i in range(n):
+        for k in range(begins[i], begins[i + 1]):
+            if known[i] and plot_of[k] != chosen[i]:
+                better = 0.0 if chosen[i] == FREE else math.exp(min(own[i] - gain[k], MOST_EXPONENT))
+                rivals[plot_of[k]] += math.exp(gain[k]) / (1.0 + better)
+    for i in range(n):
+        if own[i] > 0.0:
+            told[i] = max(own[i] - math.log(rivals[chosen[i]]), 0.0)
+    return told
+
+
+def assign_table(gain: FloatArray) -> IntArray:
+    """As `assign`, of a table of gains (n, m), minus infinity for a pair that cannot be: (n,), -1 for none."""
+    n, m = gain.shape
+    rows, cols = np.nonzero(gain > 0.0)
+    begins, chosen = np.searchsorted(rows, np.arange(n + 1)).astype(np.int64), np.full(n, FREE, np.int64)
+    pairs = begins, cols.astype(np.int64), np.ascontiguousarray(gain[rows, cols])
+    assign(*pairs, np.ones(n, np.bool_), np.zeros(m, np.bool_), chosen)
     return chosen

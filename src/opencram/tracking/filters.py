@@ -11,18 +11,25 @@ Without the cruise model a loose one alone would stand against the ballistic one
 look ballistic for the seconds in which gravity cannot be seen yet: the tighter prediction wins.
 
 Arrays of a track: mean (3, 7), cov (3, 7, 7), mode (3,) with models OTHER, BALLISTIC (as in `tables`) and CRUISE.
-A plot is z (4): range m, azimuth rad, elevation rad, range rate m/s, NaN where it was not measured.
+A plot is z (4): range m, azimuth rad, elevation rad, range rate m/s, NaN where it was not measured. In the models that
+know no drag, ln(beta) keeps its mean and variance for the day on which the object falls, without any covariance.
+
+Nothing is allocated per track or plot here: a kernel makes a `Room` to work in once.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
-from opencram.physics.flight import transition
+from opencram.physics.flight import short_transition
 from opencram.physics.kernel import device, kernel
-from opencram.tables import BALLISTIC, OTHER, FloatArray, IntArray
+from opencram.tables import BALLISTIC, OTHER, FloatArray
 
 STATES = 7
+KINEMATIC = 6
+"""Position and velocity: all that a model without drag carries."""
+MEASURED = 4
 MODELS = 3
 CRUISE = 2
 
@@ -45,40 +52,45 @@ MODEL_PRIOR = np.array([0.25, 0.5, 0.25])
 LEAST_MODE, MOST_CHANGE = 1e-6, 0.3
 LEAST_LN_BETA, MOST_LN_BETA = math.log(50.0), math.log(1e6)
 """From a torn sheet to no drag at all; beyond, a spoilt filter would fly things that cannot be."""
+LEAST_SHARE = 1e-12
+"""A model that gives less than this share to another is left out of its mixture."""
 GATE_CHI2 = 25.0
 """A plot competes for a track inside this squared distance: 1 - 5e-5 of true plots in four dimensions."""
-SCREEN_SIGMAS = 6.0
 GROUND_DENSITY_KGPM3, HIGHEST_SHAPE, LATE_SHARE = 1.225, 2.6, 0.5
 """Late plots are used within this share of the time in which drag, at its strongest, would stop the object."""
+LN_TWO_PI = math.log(2.0 * math.pi)
+
+
+class Room(NamedTuple):
+    """Arrays for a kernel to work in."""
+
+    f: FloatArray
+    work: FloatArray
+    slopes: FloatArray
+    h: FloatArray
+    jac: FloatArray
+    ph: FloatArray
+    hph: FloatArray
+    lower: FloatArray
+    solved: FloatArray
+    like: FloatArray
 
 
 @device
-def _add_noise(p: FloatArray, dt: float, accel_psd: float) -> None:
-    """White acceleration and the walk of ln(beta) over dt seconds, added to p (7, 7)."""
-    for i in range(3):
-        p[i, i] += accel_psd * dt * dt * dt / 3.0
-        p[i, i + 3] += accel_psd * dt * dt / 2.0
-        p[i + 3, i] += accel_psd * dt * dt / 2.0
-        p[i + 3, i + 3] += accel_psd * dt
-    p[6, 6] += LN_BETA_PSD * dt
-
-
-@device
-def _sandwich(f: FloatArray, p: FloatArray, work: FloatArray) -> None:
-    """p <- f p f' (7, 7), kept symmetric."""
-    for i in range(STATES):
-        for j in range(STATES):
-            s = 0.0
-            for k in range(STATES):
-                s += f[i, k] * p[k, j]
-            work[i, j] = s
-    for i in range(STATES):
-        for j in range(i + 1):
-            s = 0.0
-            for k in range(STATES):
-                s += work[i, k] * f[j, k]
-            p[i, j] = s
-            p[j, i] = s
+def room() -> Room:
+    """A room for one kernel call."""
+    return Room(
+        np.eye(STATES),
+        np.empty((STATES, STATES)),
+        np.empty((3, 9)),
+        np.empty((MODELS, MEASURED)),
+        np.zeros((MODELS, MEASURED, STATES)),
+        np.empty((MEASURED, STATES)),
+        np.empty((MODELS, MEASURED, MEASURED)),
+        np.empty((MEASURED, MEASURED)),
+        np.empty((3, STATES)),
+        np.empty(MODELS),
+    )
 
 
 @device
@@ -104,88 +116,135 @@ def _change(i: int, j: int, dt: float) -> float:
 
 
 @device
-def _mix(mean: FloatArray, cov: FloatArray, mode: FloatArray, dt: float) -> None:
+def _mix(
+    mean: FloatArray, cov: FloatArray, mode: FloatArray, dt: float, x: FloatArray, p: FloatArray, w: FloatArray
+) -> None:
     """Each model starts from the mixture of all, weighed by the chance that each was the right one until now."""
-    old_mean, old_cov, old_mode = mean.copy(), cov.copy(), mode.copy()
     for j in range(MODELS):
-        mode[j] = 0.0
+        w[j] = 0.0
         for i in range(MODELS):
-            mode[j] += _change(i, j, dt) * old_mode[i]
-        mean[j] = 0.0
-        cov[j] = 0.0
+            w[j] += _change(i, j, dt) * mode[i]
+        x[j] = 0.0
         for i in range(MODELS):
-            share = _change(i, j, dt) * old_mode[i] / mode[j]
+            share = _change(i, j, dt) * mode[i] / w[j]
             for a in range(STATES):
-                mean[j, a] += share * old_mean[i, a]
+                x[j, a] += share * mean[i, a]
+        p[j] = 0.0
+        size = STATES if j == BALLISTIC else KINEMATIC
         for i in range(MODELS):
-            share = _change(i, j, dt) * old_mode[i] / mode[j]
-            for a in range(STATES):
-                for b in range(STATES):
-                    spread = (old_mean[i, a] - mean[j, a]) * (old_mean[i, b] - mean[j, b])
-                    cov[j, a, b] += share * (old_cov[i, a, b] + spread)
+            share = _change(i, j, dt) * mode[i] / w[j]
+            if share < LEAST_SHARE:
+                continue
+            for a in range(size):
+                apart = mean[i, a] - x[j, a]
+                for b in range(a + 1):
+                    p[j, a, b] += share * (cov[i, a, b] + apart * (mean[i, b] - x[j, b]))
+            if j != BALLISTIC:
+                p[j, 6, 6] += share * (cov[i, 6, 6] + (mean[i, 6] - x[j, 6]) ** 2)
+        for a in range(size):
+            for b in range(a):
+                p[j, b, a] = p[j, a, b]
 
 
 @device
-def _predict(
-    mean: FloatArray,
-    cov: FloatArray,
-    mode: FloatArray,
-    dt: float,
-    noisy: bool,
-    env: FloatArray,
-    air: FloatArray,
-    drag: FloatArray,
-) -> None:
-    """Carry all models dt seconds, in place; without noise (and of either sign) for a plot that came late."""
-    f, work = np.eye(STATES), np.empty((STATES, STATES))
-    if noisy:
-        _mix(mean, cov, mode, dt)
+def _coast(x: FloatArray, p: FloatArray, dt: float) -> None:
+    """Straight on for dt seconds: state (7) and covariance (7, 7), in place."""
     for i in range(3):
-        f[i, i + 3] = dt
-    for m in (OTHER, CRUISE):
-        for i in range(3):
-            mean[m, i] += dt * mean[m, i + 3]
-        _sandwich(f, cov[m], work)
-    transition(mean[BALLISTIC], dt, env, air, drag, f, mean[BALLISTIC])
-    _sandwich(f, cov[BALLISTIC], work)
+        x[i] += dt * x[3 + i]
+    for i in range(3):
+        for k in range(i + 1):
+            p[i, k] += dt * (p[i, 3 + k] + p[3 + i, k]) + dt * dt * p[3 + i, 3 + k]
+            p[k, i] = p[i, k]
+    for i in range(3):
+        for k in range(3):
+            p[i, 3 + k] += dt * p[3 + i, 3 + k]
+            p[3 + k, i] = p[i, 3 + k]
+
+
+@device
+def _add_noise(p: FloatArray, dt: float, accel_psd: float) -> None:
+    """White acceleration and the walk of ln(beta) over dt seconds, added to p (7, 7)."""
+    for i in range(3):
+        p[i, i] += accel_psd * dt * dt * dt / 3.0
+        p[i, i + 3] += accel_psd * dt * dt / 2.0
+        p[i + 3, i] += accel_psd * dt * dt / 2.0
+        p[i + 3, i + 3] += accel_psd * dt
+    p[6, 6] += LN_BETA_PSD * dt
+
+
+@device
+def _sandwich(f: FloatArray, p: FloatArray, work: FloatArray) -> None:
+    """p <- f p f' (7, 7), kept symmetric; the last row of f is that of the identity."""
+    for i in range(KINEMATIC):
+        for j in range(STATES):
+            s = 0.0
+            for k in range(STATES):
+                s += f[i, k] * p[k, j]
+            work[i, j] = s
+    for i in range(KINEMATIC):
+        for j in range(i + 1):
+            s = 0.0
+            for k in range(STATES):
+                s += work[i, k] * f[j, k]
+            p[i, j] = s
+            p[j, i] = s
+        p[i, 6] = work[i, 6]
+        p[6, i] = work[i, 6]
+
+
+@device
+def predict(
+    mean: FloatArray, cov: FloatArray, mode: FloatArray, dt: float, noisy: bool,
+    env: FloatArray, air: FloatArray, drag: FloatArray, x: FloatArray, p: FloatArray, w: FloatArray, to: Room,
+) -> None:  # fmt: skip
+    """All models after dt seconds, into x, p and w; without noise (and of either sign) for a plot that came late."""
     if noisy:
-        _add_noise(cov[OTHER], dt, OTHER_ACCEL_PSD)
-        _add_noise(cov[CRUISE], dt, CRUISE_ACCEL_PSD)
-        _add_noise(cov[BALLISTIC], dt, BALLISTIC_ACCEL_PSD)
+        _mix(mean, cov, mode, dt, x, p, w)
+    else:
+        x[:], p[:], w[:] = mean, cov, mode
+    _coast(x[OTHER], p[OTHER], dt)
+    _coast(x[CRUISE], p[CRUISE], dt)
+    short_transition(x[BALLISTIC], dt, env, air, drag, to.f, x[BALLISTIC], to.slopes)
+    _sandwich(to.f, p[BALLISTIC], to.work)
+    if noisy:
+        _add_noise(p[OTHER], dt, OTHER_ACCEL_PSD)
+        _add_noise(p[CRUISE], dt, CRUISE_ACCEL_PSD)
+        _add_noise(p[BALLISTIC], dt, BALLISTIC_ACCEL_PSD)
+
+
+@device
+def predict_single(mean: FloatArray, cov: FloatArray, dt: float, x: FloatArray, p: FloatArray) -> None:
+    """As `predict`, of a single plot: its velocity is anything, so that one model, into x[0] and p[0], tells it all."""
+    x[OTHER], p[OTHER] = mean[OTHER], cov[OTHER]
+    _coast(x[OTHER], p[OTHER], dt)
+    _add_noise(p[OTHER], abs(dt), OTHER_ACCEL_PSD)
 
 
 @device
 def observe(x: FloatArray, place: FloatArray, rot: FloatArray, h: FloatArray, jac: FloatArray) -> None:
     """What a sensor at `place` with axes `rot` would measure of state x: h (4) and its derivative jac (4, 7)."""
-    d, v = np.empty(3), np.empty(3)
-    for i in range(3):
-        d[i] = 0.0
-        v[i] = 0.0
-        for k in range(3):
-            d[i] += rot[i, k] * (x[k] - place[k])
-            v[i] += rot[i, k] * x[k + 3]
-    flat2 = max(d[0] * d[0] + d[1] * d[1], 1e-6)
+    e, n, u = x[0] - place[0], x[1] - place[1], x[2] - place[2]
+    d0 = rot[0, 0] * e + rot[0, 1] * n + rot[0, 2] * u
+    d1 = rot[1, 0] * e + rot[1, 1] * n + rot[1, 2] * u
+    d2 = rot[2, 0] * e + rot[2, 1] * n + rot[2, 2] * u
+    flat2 = max(d0 * d0 + d1 * d1, 1e-6)
     flat = math.sqrt(flat2)
-    r2 = flat2 + d[2] * d[2]
+    r2 = flat2 + d2 * d2
     r = math.sqrt(r2)
-    rate = (d[0] * v[0] + d[1] * v[1] + d[2] * v[2]) / r
-    h[0], h[1], h[2], h[3] = r, math.atan2(d[0], d[1]), math.atan2(d[2], flat), rate
-    local = np.empty((4, 3))
-    for i in range(3):
-        local[0, i] = d[i] / r
-        local[3, i] = (v[i] - rate * d[i] / r) / r
-    local[1, 0], local[1, 1], local[1, 2] = d[1] / flat2, -d[0] / flat2, 0.0
-    local[2, 0], local[2, 1], local[2, 2] = -d[0] * d[2] / (r2 * flat), -d[1] * d[2] / (r2 * flat), flat / r2
-    for m in range(4):
-        for k in range(3):
-            along = 0.0
-            for i in range(3):
-                along += local[m, i] * rot[i, k]
-            jac[m, k] = along
-            jac[m, k + 3] = 0.0
-        jac[m, 6] = 0.0
+    rate = (e * x[3] + n * x[4] + u * x[5]) / r
+    h[0], h[1], h[2], h[3] = r, math.atan2(d0, d1), math.atan2(d2, flat), rate
+    a0, a1 = d1 / flat2, -d0 / flat2
+    c0, c1, c2 = -d0 * d2 / (r2 * flat), -d1 * d2 / (r2 * flat), flat / r2
+    line = (e / r, n / r, u / r)
     for k in range(3):
-        jac[3, k + 3] = jac[0, k]
+        jac[0, k] = line[k]
+        jac[1, k] = a0 * rot[0, k] + a1 * rot[1, k]
+        jac[2, k] = c0 * rot[0, k] + c1 * rot[1, k] + c2 * rot[2, k]
+        jac[3, k] = (x[k + 3] - rate * line[k]) / r
+        jac[3, k + 3] = line[k]
+        jac[0, k + 3], jac[1, k + 3], jac[2, k + 3] = 0.0, 0.0, 0.0
+    for m in range(MEASURED):
+        jac[m, 6] = 0.0
 
 
 @device
@@ -198,30 +257,76 @@ def residual(m: int, z: float, h: float) -> float:
 
 
 @device
-def _update(
-    x: FloatArray,
-    p: FloatArray,
-    z: FloatArray,
-    sigma: FloatArray,
-    place: FloatArray,
-    rot: FloatArray,
-) -> tuple[float, float]:
-    """Kalman update of one model with one plot, in place; returns log-likelihood and squared distance."""
-    h, jac = np.empty(4), np.empty((4, STATES))
+def _seen_by(m: int) -> int:
+    """How many of the state's first parts a measured quantity depends on: the range rate on the velocity as well."""
+    return KINEMATIC if m == 3 else 3
+
+
+@device
+def expect(x: FloatArray, p: FloatArray, place: FloatArray, rot: FloatArray, m: int, to: Room) -> None:
+    """What is expected to be measured of model m's state: mean, derivative and covariance, into the room."""
+    h, jac, hph = to.h[m], to.jac[m], to.hph[m]
     observe(x, place, rot, h, jac)
-    shift, gain, ph = np.zeros(STATES), np.empty(STATES), np.empty(STATES)
-    log_like, chi2 = 0.0, 0.0
-    for m in range(4):
+    for a in range(MEASURED):
+        for i in range(KINEMATIC):
+            s = 0.0
+            for k in range(_seen_by(a)):
+                s += p[i, k] * jac[a, k]
+            to.ph[a, i] = s
+        for b in range(a + 1):
+            s = 0.0
+            for k in range(_seen_by(b)):
+                s += jac[b, k] * to.ph[a, k]
+            hph[a, b] = s
+
+
+@device
+def fit(z: FloatArray, sigma: FloatArray, m: int, to: Room) -> tuple[float, float]:
+    """Log-likelihood and squared distance of a plot, of what is expected of model m, by a Cholesky decomposition."""
+    h, hph, low, e = to.h[m], to.hph[m], to.lower, to.work[0]
+    chi2, volume, n = 0.0, 1.0, 0
+    for a in range(MEASURED):
+        if math.isnan(z[a]) or math.isnan(sigma[a]):
+            continue
+        nu, s = residual(a, z[a], h[a]), hph[a, a] + sigma[a] * sigma[a]
+        for b in range(a):
+            if math.isnan(z[b]) or math.isnan(sigma[b]):
+                continue
+            part = hph[a, b]
+            for c in range(b):
+                if not (math.isnan(z[c]) or math.isnan(sigma[c])):
+                    part -= low[a, c] * low[b, c]
+            low[a, b] = part / low[b, b]
+            s -= low[a, b] * low[a, b]
+            nu -= low[a, b] * e[b]
+        low[a, a] = math.sqrt(s)
+        e[a] = nu / low[a, a]
+        chi2 += e[a] * e[a]
+        volume *= s
+        n += 1
+    return -0.5 * (chi2 + math.log(volume) + n * LN_TWO_PI), chi2
+
+
+@device
+def _update(
+    x: FloatArray, p: FloatArray, z: FloatArray, sigma: FloatArray, place: FloatArray, rot: FloatArray, to: Room
+) -> float:
+    """Kalman update of one model with one plot, in place; returns the log-likelihood."""
+    h, jac, shift, gain, ph = to.h[0], to.jac[0], to.solved[0], to.solved[1], to.solved[2]
+    observe(x, place, rot, h, jac)
+    shift[:] = 0.0
+    chi2, volume, n = 0.0, 1.0, 0
+    for m in range(MEASURED):
         if math.isnan(z[m]) or math.isnan(sigma[m]):
             continue
-        s = sigma[m] * sigma[m]
-        nu = residual(m, z[m], h[m])
+        s, nu, width = sigma[m] * sigma[m], residual(m, z[m], h[m]), _seen_by(m)
         for i in range(STATES):
             ph[i] = 0.0
-            for k in range(STATES):
+            for k in range(width):
                 ph[i] += p[i, k] * jac[m, k]
-            s += jac[m, i] * ph[i]
-            nu -= jac[m, i] * shift[i]
+        for k in range(width):
+            s += jac[m, k] * ph[k]
+            nu -= jac[m, k] * shift[k]
         for i in range(STATES):
             gain[i] = ph[i] / s
             shift[i] += gain[i] * nu
@@ -229,43 +334,38 @@ def _update(
             for k in range(i + 1):
                 p[i, k] -= gain[i] * ph[k]
                 p[k, i] = p[i, k]
-        log_like -= 0.5 * (math.log(2.0 * math.pi * s) + nu * nu / s)
         chi2 += nu * nu / s
+        volume *= s
+        n += 1
     for i in range(STATES):
         x[i] += shift[i]
     x[6] = min(max(x[6], LEAST_LN_BETA), MOST_LN_BETA)
-    return log_like, chi2
+    return -0.5 * (chi2 + math.log(volume) + n * LN_TWO_PI)
 
 
 @device
-def _update_models(
-    mean: FloatArray,
-    cov: FloatArray,
-    mode: FloatArray,
-    z: FloatArray,
-    sigma: FloatArray,
-    place: FloatArray,
-    rot: FloatArray,
-) -> tuple[float, float]:
-    """All models' updates and their new weights; returns the mixture's log-likelihood, the smallest distance."""
-    log_like, top, least, total = np.empty(MODELS), -math.inf, math.inf, 0.0
+def update(
+    x: FloatArray, p: FloatArray, w: FloatArray, z: FloatArray, sigma: FloatArray,
+    place: FloatArray, rot: FloatArray, to: Room,
+) -> float:  # fmt: skip
+    """All models' updates and their new weights, in place; returns the mixture's log-likelihood."""
+    top, total, floored = -math.inf, 0.0, 0.0
     for m in range(MODELS):
-        log_like[m], chi2 = _update(mean[m], cov[m], z, sigma, place, rot)
-        top, least = max(top, log_like[m]), min(least, chi2)
+        to.like[m] = _update(x[m], p[m], z, sigma, place, rot, to)
+        top = max(top, to.like[m])
     for m in range(MODELS):
-        mode[m] *= math.exp(log_like[m] - top)
-        total += mode[m]
-    floored = 0.0
+        w[m] *= math.exp(to.like[m] - top)
+        total += w[m]
     for m in range(MODELS):
-        mode[m] = max(mode[m] / total, LEAST_MODE)
-        floored += mode[m]
+        w[m] = max(w[m] / total, LEAST_MODE)
+        floored += w[m]
     for m in range(MODELS):
-        mode[m] /= floored
-    return top + math.log(total), least
+        w[m] /= floored
+    return top + math.log(total)
 
 
 @device
-def _cartesian(z: FloatArray, place: FloatArray, rot: FloatArray, out: FloatArray) -> None:
+def cartesian(z: FloatArray, place: FloatArray, rot: FloatArray, out: FloatArray) -> None:
     """Site ENU position of a plot; without elevation its place at the sensor's height stands in."""
     el = 0.0 if math.isnan(z[2]) else z[2]
     flat = z[0] * math.cos(el)
@@ -275,99 +375,32 @@ def _cartesian(z: FloatArray, place: FloatArray, rot: FloatArray, out: FloatArra
 
 
 @device
-def _near(
-    mean: FloatArray,
-    cov: FloatArray,
-    dt: float,
-    z: FloatArray,
-    at: FloatArray,
-    sigma: FloatArray,
-    place: FloatArray,
-    rot: FloatArray,
-) -> bool:
-    """Could the plot be in the gate at all? A ball of several sigmas round the place at constant velocity."""
-    if math.isnan(z[2]):
-        # no elevation: only the ranges can be compared cheaply
-        d2 = 0.0
-        for k in range(3):
-            d2 += (mean[0, k] + dt * mean[0, k + 3] - place[k]) ** 2
-        miss = abs(math.sqrt(d2) - z[0])
-    else:
-        d2 = 0.0
-        for k in range(3):
-            d2 += (mean[0, k] + dt * mean[0, k + 3] - at[k]) ** 2
-        miss = math.sqrt(d2)
-    var, apart = 0.0, 0.0
-    for k in range(3):
-        pos, vel, both, far = 0.0, 0.0, 0.0, 0.0
-        for m in range(MODELS):
-            pos, vel = max(pos, cov[m, k, k]), max(vel, cov[m, k + 3, k + 3])
-            both = max(both, abs(cov[m, k, k + 3]))
-            far = max(far, abs(mean[m, k] - mean[0, k] + dt * (mean[m, k + 3] - mean[0, k + 3])))
-        var += pos + dt * dt * vel + 2.0 * abs(dt) * both
-        apart += far * far
-    across = z[0] * max(sigma[1], 0.0 if math.isnan(sigma[2]) else sigma[2])
-    var += sigma[0] ** 2 + 2.0 * across**2 + OTHER_ACCEL_PSD * abs(dt) ** 3
-    return bool(miss <= SCREEN_SIGMAS * math.sqrt(var) + math.sqrt(apart) + 10.0 * dt * dt)
-
-
-@device
-def _can_go_back(x: FloatArray, dt: float) -> bool:
+def can_go_back(x: FloatArray, dt: float) -> bool:
     """Whether a state can be flown back to a late plot: what drag soon stops grows without end backwards."""
     speed = math.sqrt(x[3] * x[3] + x[4] * x[4] + x[5] * x[5])
     stops_s = 2.0 * math.exp(x[6]) / (GROUND_DENSITY_KGPM3 * HIGHEST_SHAPE * max(speed, 1.0))
     return dt < LATE_SHARE * stops_s
 
 
-@kernel(
-    "float64[:,::1](float64[:,:,::1], float64[:,:,:,::1], float64[:,::1], int64[::1], int64[::1], float64[:,::1],"
-    "float64[:,::1], float64[:,::1], float64[::1], float64[:,::1], float64[::1], float64[:,::1], float64[::1])"
-)
-def score_scan(
-    mean: FloatArray,
-    cov: FloatArray,
-    mode: FloatArray,
-    time_ns: IntArray,
-    plot_ns: IntArray,
-    plots: FloatArray,
-    sigma: FloatArray,
-    worse: FloatArray,
-    place: FloatArray,
-    rot: FloatArray,
-    env: FloatArray,
-    air: FloatArray,
-    drag: FloatArray,
-) -> FloatArray:
-    """Log-likelihood of each plot (m, 4), sigmas (m, 4), for each track, (n, m); minus infinity outside the gate.
+@device
+def carry_and_update(
+    mean: FloatArray, cov: FloatArray, mode: FloatArray, dt_s: float, plot: FloatArray, sigma: FloatArray,
+    place: FloatArray, rot: FloatArray, env: FloatArray, air: FloatArray, drag: FloatArray,
+    x: FloatArray, p: FloatArray, w: FloatArray, to: Room,
+) -> float:  # fmt: skip
+    """Carry one track to a plot and update it, in place by way of x, p and w; returns the plot's log-likelihood.
 
-    The sigmas hold `worse` (n, 4) times for the plots of each track.
-
-    Plots are in time order; tracks are predicted to each plot's own time (a rotating radar's differ), once where they
-    are equal. A cheap ball around the predicted place screens most pairs before the exact gate.
+    A plot older than the track (dt_s < 0) is used at its own time: the state goes back without noise, takes
+    the plot and comes forward again, so the track's time stays what it was.
     """
-    n, m = len(time_ns), len(plot_ns)
-    score = np.full((n, m), -math.inf)
-    place_of = np.empty((m, 3))
-    for j in range(m):
-        _cartesian(plots[j], place, rot, place_of[j])
-    for i in range(n):
-        x, p, w = mean[i].copy(), cov[i].copy(), mode[i].copy()
-        predicted_ns, own = time_ns[i] - 1, np.empty(4)
-        for j in range(m):
-            dt = (plot_ns[j] - time_ns[i]) * 1e-9
-            if dt < 0.0 and not _can_go_back(mean[i, BALLISTIC], -dt):
-                continue
-            own[:] = worse[i] * sigma[j]
-            if not _near(mean[i], cov[i], dt, plots[j], place_of[j], own, place, rot):
-                continue
-            if plot_ns[j] != predicted_ns:
-                x[:], p[:], w[:] = mean[i], cov[i], mode[i]
-                _predict(x, p, w, dt, dt > 0.0, env, air, drag)
-                predicted_ns = plot_ns[j]
-            log_like, chi2 = _update_models(x.copy(), p.copy(), w.copy(), plots[j], own, place, rot)
-            if chi2 <= GATE_CHI2:
-                score[i, j] = log_like
-    return score
+    late = dt_s < 0.0
+    predict(mean, cov, mode, dt_s, not late, env, air, drag, x, p, w, to)
+    log_like = update(x, p, w, plot, sigma, place, rot, to)
+    if late:
+        predict(x, p, w, -dt_s, False, env, air, drag, mean, cov, mode, to)
+    else:
+        mean[:], cov[:], mode[:] = x, p, w
+    return log_like
 
 
 @kernel(
@@ -375,69 +408,45 @@ def score_scan(
     "float64[::1], float64[::1], float64[:,::1], float64[::1], float64[:,::1], float64[::1])"
 )
 def advance_track(
-    mean: FloatArray,
-    cov: FloatArray,
-    mode: FloatArray,
-    dt_s: float,
-    plot: FloatArray,
-    sigma: FloatArray,
-    place: FloatArray,
-    rot: FloatArray,
-    env: FloatArray,
-    air: FloatArray,
-    drag: FloatArray,
-) -> float:
-    """Carry one track to a plot and update it, in place; returns the plot's log-likelihood.
-
-    A plot older than the track (dt_s < 0) is used at its own time: the state goes back without noise, takes
-    the plot and comes forward again, so the track's time stays what it was.
-    """
-    late = dt_s < 0.0
-    _predict(mean, cov, mode, dt_s, not late, env, air, drag)
-    log_like, _ = _update_models(mean, cov, mode, plot, sigma, place, rot)
-    if late:
-        _predict(mean, cov, mode, -dt_s, False, env, air, drag)
-    return log_like
+    mean: FloatArray, cov: FloatArray, mode: FloatArray, dt_s: float, plot: FloatArray, sigma: FloatArray,
+    place: FloatArray, rot: FloatArray, env: FloatArray, air: FloatArray, drag: FloatArray,
+) -> float:  # fmt: skip
+    """One track alone, as `carry_and_update` does it for each of a scan."""
+    x, p, w, to = np.empty_like(mean), np.empty_like(cov), np.empty_like(mode), room()
+    return carry_and_update(mean, cov, mode, dt_s, plot, sigma, place, rot, env, air, drag, x, p, w, to)
 
 
-@kernel(
-    "void(float64[::1], float64[::1], float64[::1], float64[:,::1], float64[::1], float64[:,::1], float64[:,:,::1])"
-)
+@device
 def start_track(
-    plot: FloatArray,
-    sigma: FloatArray,
-    place: FloatArray,
-    rot: FloatArray,
-    prior: FloatArray,
-    mean: FloatArray,
-    cov: FloatArray,
-) -> None:
+    plot: FloatArray, sigma: FloatArray, place: FloatArray, rot: FloatArray, prior: FloatArray,
+    mean: FloatArray, cov: FloatArray, to: Room,
+) -> None:  # fmt: skip
     """A track from its first plot: its place by the plot, its velocity unknown, into mean (3, 7) and cov (3, 7, 7).
 
     `prior` is (velocity sigma m/s per axis, mean of ln(beta), sigma of ln(beta)).
     """
-    x, p = np.zeros(STATES), np.zeros((STATES, STATES))
-    _cartesian(plot, place, rot, x[:3])
+    x, p = mean[0], cov[0]
+    p[:] = 0.0
+    cartesian(plot, place, rot, x)
     # a velocity of exactly zero has no direction for drag to act in
     x[3], x[4], x[5], x[6] = 1e-3, 1e-3, 1e-3, prior[1]
     across = (sigma[0], plot[0] * math.cos(plot[2]) * sigma[1], plot[0] * sigma[2])
-    axes = np.empty((3, 3))
     ca, sa, ce, se = math.cos(plot[1]), math.sin(plot[1]), math.cos(plot[2]), math.sin(plot[2])
-    axes[0, 0], axes[0, 1], axes[0, 2] = ce * sa, ce * ca, se
-    axes[1, 0], axes[1, 1], axes[1, 2] = ca, -sa, 0.0
-    axes[2, 0], axes[2, 1], axes[2, 2] = -se * sa, -se * ca, ce
+    axes = ((ce * sa, ce * ca, se), (ca, -sa, 0.0), (-se * sa, -se * ca, ce))
     for a in range(3):
+        along, side = axes[a], to.ph[0]
+        for i in range(3):
+            side[i] = rot[0, i] * along[0] + rot[1, i] * along[1] + rot[2, i] * along[2]
         for i in range(3):
             for j in range(3):
-                left = rot[0, i] * axes[a, 0] + rot[1, i] * axes[a, 1] + rot[2, i] * axes[a, 2]
-                right = rot[0, j] * axes[a, 0] + rot[1, j] * axes[a, 1] + rot[2, j] * axes[a, 2]
-                p[i, j] += across[a] ** 2 * left * right
+                p[i, j] += across[a] ** 2 * side[i] * side[j]
     for i in range(3):
         p[i + 3, i + 3] = prior[0] ** 2
     p[6, 6] = prior[2] ** 2
     if not (math.isnan(plot[3]) or math.isnan(sigma[3])):
-        rate = np.full(4, math.nan)
+        rate = to.ph[1]
+        rate[:] = math.nan
         rate[3] = plot[3]
-        _update(x, p, rate, sigma, place, rot)
-    for m in range(MODELS):
+        _update(x, p, rate, sigma, place, rot, to)
+    for m in range(1, MODELS):
         mean[m], cov[m] = x, p

@@ -22,7 +22,7 @@ from opencram.physics.threats import Threat, catalogue
 from opencram.tables import FloatArray, IntArray
 from opencram.tracking.fit import BIAS, BIASED, FLOWN, PARAMETERS, T_BIAS, T_LOG_LIKE
 from opencram.tracking.follow import B_BOOST, B_DEBRIS, B_DONE
-from opencram.tracking.lifecycle import DEBRIS_PRIOR, PRIOR
+from opencram.tracking.lifecycle import DEBRIS_LN_BETA_MEAN, DEBRIS_LN_BETA_SIGMA, PRIOR
 
 C_SHAPE, C_LN_BETA, C_SIGMA, C_SLOWEST, C_FASTEST, C_LN_PRIOR, C_BURN_S, C_BURN_M = range(8)
 C_LOW, C_HIGH, C_RCS, CLASS = range(8, 12)
@@ -79,7 +79,7 @@ def kinds() -> Kinds:
     curves = list({t.drag.tobytes(): t.drag for t in debris_last}.values())
     shapes = [next(s for s, curve in enumerate(curves) if np.array_equal(curve, t.drag)) for _, t in found]
     threats = tuple(t for _, t in found)
-    priors = np.array([PRIOR[1:]] * (len(curves) - 1) + [DEBRIS_PRIOR[1:]])
+    priors = np.array([PRIOR[1:]] * (len(curves) - 1) + [np.array([DEBRIS_LN_BETA_MEAN, DEBRIS_LN_BETA_SIGMA])])
     return Kinds(threats, np.array([i for i, _ in found]), _rows(threats, shapes), np.array(curves), priors)
 
 

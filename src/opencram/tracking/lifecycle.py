@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from opencram.physics.kernel import device, kernel
 from opencram.tables import CONFIRMED, OTHER, BoolArray, FloatArray, IntArray
 from opencram.tracking.filters import MODELS, STATES
 from opencram.tracking.noise import as_stated, no_plots
+from opencram.tracking.resolution import in_one_cell, seen_at
 
 MAX_TRACKS = 2_000
 """More tracks than this are not begun: the oldest stay, the newest plots wait for a place and are counted."""
@@ -28,11 +30,13 @@ HIGHEST_SCORE = 25.0
 TENTATIVE_DROP = 7.0
 CONFIRMED_DROP = 22.0
 """How far the score may fall below its highest before the track is given up: 3 or 10 looks missed in a row at 0.9."""
-YOUNG_PLOTS = 10
-"""A confirmed track is held against its elders until it has this many plots."""
 SAME_CHI2 = 16.0
 """Two tracks of one object differ by more, in place or in velocity (3 each), once in 900 times."""
 FAR_APART_M = 1_000.0
+LOST_LOOKS = 2.5
+"""A track that missed more looks than this is lost for now: at a chance of detection of 0.9 once in 1,000 times."""
+SIDE_BY_SIDE = 2
+"""In so many scans each of two alike tracks must have had a plot of its own to be two."""
 LONGEST_COAST_S = 3.0
 COAST_LOOKS = 4.0
 """Without plots a track lives for 3 s or four looks of the radar that sees it most often, whichever is longer."""
@@ -44,7 +48,6 @@ PRIOR = np.array([VELOCITY_SIGMA_MPS, LN_BETA_MEAN, LN_BETA_SIGMA])
 
 DEBRIS_LN_BETA_MEAN, DEBRIS_LN_BETA_SIGMA = math.log(200.0), 1.0
 """Pieces of a broken rocket, from sheet metal to a motor tube: 70 to 550 kg/m2 within one sigma (assumed)."""
-DEBRIS_PRIOR = np.array([VELOCITY_SIGMA_MPS, DEBRIS_LN_BETA_MEAN, DEBRIS_LN_BETA_SIGMA])
 BREAKUP_KICK_MPS = 50.0
 """What a break-up may change a piece's velocity by, one sigma per axis (assumed)."""
 
@@ -76,6 +79,8 @@ class Bank:
     latest: FloatArray = field(default_factory=lambda: no_plots(0))
     noise: FloatArray = field(default_factory=lambda: as_stated(0))
     """How the radar's errors compare with those stated, as `noise` has it."""
+    apart: IntArray = field(default_factory=_ints)
+    """In how many scans it was seen beside an older track that it agrees with."""
 
     def __len__(self) -> int:
         return len(self.track)
@@ -92,39 +97,105 @@ class Bank:
 
 
 def hit(bank: Bank, rows: IntArray, gain: FloatArray) -> None:
-    """Tracks that used a plot: their score grows, and enough of it makes a tentative track confirmed."""
+    """Tracks that used a plot: their score grows."""
     bank.score[rows] = np.minimum(bank.score[rows] + gain, HIGHEST_SCORE)
     bank.best[rows] = np.maximum(bank.best[rows], bank.score[rows])
     bank.n_plots[rows] += 1
-    believed = (bank.score[rows] >= CONFIRM_SCORE) & (bank.n_plots[rows] >= CONFIRM_PLOTS)
-    bank.status[rows[believed]] = CONFIRMED
 
 
-def singles(bank: Bank, rows: IntArray) -> BoolArray:
-    """Which tracks (n,) to keep: none that follows what an older confirmed track follows; `rows` just used a plot.
+@device
+def _distance2(off: FloatArray, spread: FloatArray) -> float:
+    """Squared Mahalanobis distance of an offset (3) under a covariance (3, 3), by the adjugate."""
+    a, b, c, d, e, f = spread[0, 0], spread[0, 1], spread[0, 2], spread[1, 1], spread[1, 2], spread[2, 2]
+    ia, ib, ic = d * f - e * e, c * e - b * f, b * e - c * d
+    jd, je, kf = a * f - c * c, b * c - a * e, a * d - b * b
+    x, y, z = off[0], off[1], off[2]
+    square = ia * x * x + jd * y * y + kf * z * z + 2.0 * (ib * x * y + ic * x * z + je * y * z)
+    return square / (a * ia + b * ib + c * ic)
 
-    Two tentative tracks can share an object's first plots, above all where two radars see it. They are one when place
-    and velocity agree within their covariances at the same time.
+
+@device
+def _agree(
+    mean_a: FloatArray, cov_a: FloatArray, mean_b: FloatArray, cov_b: FloatArray, dt_s: float, off: FloatArray,
+    spread: FloatArray,
+) -> tuple[bool, bool]:  # fmt: skip
+    """Whether two tracks are in one place, and have one velocity, the second dt_s seconds older than the first."""
+    far2 = 0.0
+    for k in range(3):
+        off[k] = mean_a[k] - mean_b[k] - dt_s * mean_b[k + 3]
+        far2 += off[k] * off[k]
+    if far2 > FAR_APART_M * FAR_APART_M:
+        return False, False
+    for i in range(3):
+        for k in range(3):
+            spread[i, k] = cov_a[i, k] + cov_b[i, k] + dt_s * dt_s * cov_b[i + 3, k + 3]
+    at = _distance2(off, spread) < SAME_CHI2
+    for i in range(3):
+        off[i] = mean_a[i + 3] - mean_b[i + 3]
+        for k in range(3):
+            spread[i, k] = cov_a[i + 3, k + 3] + cov_b[i + 3, k + 3]
+    return at, _distance2(off, spread) < SAME_CHI2
+
+
+@kernel(
+    "Tuple((int64[::1], boolean[::1]))(int64[::1], int64[::1], int64[::1], float64[::1], int64[::1], int64[::1],"
+    "float64[:,:,::1], float64[:,:,:,::1], int64[::1], int64, float64[::1], float64[::1], float64[:,::1])"
+)
+def confirm(
+    chosen: IntArray, partner: IntArray, status: IntArray, score: FloatArray, n_plots: IntArray, time_ns: IntArray,
+    mean: FloatArray, cov: FloatArray, apart: IntArray,
+    update_ns: int, resolution: FloatArray, place: FloatArray, rot: FloatArray,
+) -> tuple[IntArray, BoolArray]:  # fmt: skip
+    """Confirm, in `status`, the tracks (n) that just earned it; of those that are a confirmed one its row, else -1.
+
+    Two tracks can share an object's first plots, above all where two radars see it. They are taken for one when place
+    and velocity agree within the covariances of the loosest model, until they have been seen side by side, each with a
+    plot of its own in one scan: `apart` (n) counts that, in place.
+
+    A track that is to be confirmed in the resolution cell of one that has just been lost is that one, off by what the
+    echo jumped: two objects seen as one have parted, or a wrong plot has bent it. The second array says which are so.
     """
-    single = np.ones(len(bank), np.bool_)
-    fresh = rows[(bank.status[rows] == CONFIRMED) & (bank.n_plots[rows] <= YOUNG_PLOTS)]
-    for row in fresh.tolist():
-        older = np.flatnonzero((bank.status == CONFIRMED) & (bank.track < bank.track[row]) & single)
-        single[row] = not any(_agree(bank, row, int(other)) for other in older)
-    return single
+    same, heir = np.full(len(chosen), -1, np.int64), np.zeros(len(chosen), np.bool_)
+    off, spread, mine, other = np.empty(3), np.empty((3, 3)), np.empty(3), np.empty(3)
+    for i in range(len(chosen)):
+        ready = score[i] >= CONFIRM_SCORE and n_plots[i] >= CONFIRM_PLOTS
+        if chosen[i] < 0 or status[i] == CONFIRMED or not ready:
+            continue
+        held = False
+        for k in range(len(chosen)):
+            if status[k] != CONFIRMED or apart[i] >= SIDE_BY_SIDE:
+                continue
+            dt_s, taken = (time_ns[i] - time_ns[k]) * 1e-9, chosen[k] >= 0 and partner[k] < 0
+            at, speed = _agree(mean[i, OTHER], cov[i, OTHER], mean[k, OTHER], cov[k, OTHER], dt_s, off, spread)
+            if not speed or (taken and not at):
+                continue
+            lost = chosen[k] < 0 and dt_s * 1e9 > LOST_LOOKS * update_ns
+            if lost:
+                seen_at(mean[i, OTHER], 0.0, place, rot, mine)
+                seen_at(mean[k, OTHER], dt_s, place, rot, other)
+                heir[i] = in_one_cell(mine, other, resolution)
+            if heir[i] or (at and not taken):
+                same[i] = k
+                break
+            held = held or at
+        if held and same[i] < 0:
+            apart[i] += 1
+        elif same[i] < 0:
+            status[i] = CONFIRMED
+    return same, heir
 
 
-def _agree(bank: Bank, a: int, b: int) -> bool:
-    """Whether two tracks are in one place with one velocity, by the loosest model's means and covariances."""
-    dt_s = float(bank.time_ns[a] - bank.time_ns[b]) * 1e-9
-    mean, cov = bank.mean[:, OTHER], bank.cov[:, OTHER]
-    apart = mean[a, :3] - mean[b, :3] - dt_s * mean[b, 3:6]
-    if float(apart @ apart) > FAR_APART_M**2:
-        return False
-    spread = cov[a, :3, :3] + cov[b, :3, :3] + dt_s**2 * cov[b, 3:6, 3:6]
-    turn = mean[a, 3:6] - mean[b, 3:6]
-    faster = cov[a, 3:6, 3:6] + cov[b, 3:6, 3:6]
-    return bool(apart @ np.linalg.solve(spread, apart) < SAME_CHI2 and turn @ np.linalg.solve(faster, turn) < SAME_CHI2)
+def take_over(bank: Bank, row: int, heir: int) -> None:
+    """A track goes on as another one, that is the same object: its number, its name and its past, the other's state."""
+    for name in ("mean", "cov", "mode", "time_ns", "latest", "noise"):
+        getattr(bank, name)[row] = getattr(bank, name)[heir]
+    bank.n_plots[row] += bank.n_plots[heir]
+
+
+def as_debris(mean: FloatArray, cov: FloatArray, rows: BoolArray) -> None:
+    """Of tracks just begun, mean (n, 3, 7) and cov (n, 3, 7, 7), let those in the mask be pieces, which drag stops."""
+    mean[rows, :, 6] = DEBRIS_LN_BETA_MEAN
+    cov[rows, :, 6, 6] = DEBRIS_LN_BETA_SIGMA**2
 
 
 def break_up(bank: Bank, rows: BoolArray) -> None:

@@ -1,59 +1,93 @@
-"""Objects that a radar cannot tell apart: two tracks in one resolution cell share the one plot that both give."""
+"""Objects that a radar cannot tell apart: two tracks in one resolution cell share the one plot that both give.
+
+Taken by one as its own such a plot would bend that track, for it lies at neither object, and the other would be given
+up and begun anew when the two part. So a track that found no plot of its own is held to be in the plot of another one
+where both are within one cell of each other and of the plot.
+"""
+
+import math
 
 import numpy as np
 
-from opencram.physics.layout import Layout
-from opencram.tables import CONFIRMED, BoolArray, FloatArray
+from opencram.physics.kernel import device, kernel
+from opencram.tables import BoolArray, FloatArray, IntArray
 from opencram.tracking.filters import CRUISE
-from opencram.tracking.lifecycle import Bank
 
 CELL_SLACK = 1.3
 """The cell is taken this much larger than stated: where exactly two tracks merge is known as well as the tracks are."""
+NOBODY = -1
 
 
-def unresolved(bank: Bank, z: FloatArray, scan_ns: int, sensor: int, layout: Layout) -> dict[int, int]:
-    """Confirmed tracks that share a plot with another: row of the bank -> row of the plots `z` (m, 4).
+@device
+def seen_at(x: FloatArray, dt: float, place: FloatArray, rot: FloatArray, out: FloatArray) -> None:
+    """Range, azimuth and elevation at which a sensor sees a track that has gone straight on for dt seconds."""
+    e, n, u = x[0] + dt * x[3] - place[0], x[1] + dt * x[4] - place[1], x[2] + dt * x[5] - place[2]
+    d0 = rot[0, 0] * e + rot[0, 1] * n + rot[0, 2] * u
+    d1 = rot[1, 0] * e + rot[1, 1] * n + rot[1, 2] * u
+    d2 = rot[2, 0] * e + rot[2, 1] * n + rot[2, 2] * u
+    flat = math.hypot(d0, d1)
+    out[0], out[1], out[2] = math.hypot(flat, d2), math.atan2(d0, d1), math.atan2(d2, flat)
 
-    Two tracks in one cell with a single plot between them: it may be of both, and then lies at neither. Taken by one
-    as its own it would bend that track, and the other would be given up and begun anew when the two part.
+
+@device
+def in_one_cell(a: FloatArray, b: FloatArray, cell: FloatArray) -> bool:
+    """Whether two directions and ranges (3) are within a cell of each other; an unmeasured elevation never differs."""
+    turn = abs(a[1] - b[1])
+    turn = min(turn, 2.0 * math.pi - turn)
+    return not (abs(a[0] - b[0]) > cell[0] or turn > cell[1] or abs(a[2] - b[2]) > cell[2])
+
+
+@device
+def _apart_m(x: FloatArray, dt: float, y: FloatArray, ahead: float) -> float:
+    """Distance between two tracks that have gone straight on for dt and `ahead` seconds."""
+    e = x[0] + dt * x[3] - y[0] - ahead * y[3]
+    n = x[1] + dt * x[4] - y[1] - ahead * y[4]
+    u = x[2] + dt * x[5] - y[2] - ahead * y[5]
+    return math.sqrt(e * e + n * n + u * u)
+
+
+@kernel(
+    "int64[::1](int64[::1], boolean[::1], boolean[::1], float64[:,:,::1], int64[::1], int64[::1], float64[:,::1],"
+    "float64[::1], float64[::1], float64[:,::1])"
+)
+def share_unresolved(
+    chosen: IntArray, confirmed: BoolArray, taken: BoolArray, mean: FloatArray, time_ns: IntArray, plot_ns: IntArray,
+    plots: FloatArray, resolution: FloatArray, place: FloatArray, rot: FloatArray,
+) -> IntArray:  # fmt: skip
+    """With whom each track (n) shares a plot, -1 for nobody; those that had none get it, in `chosen` (n).
+
+    The plot is the other's own, or where the other has none either, one that is not `taken` (m), and is from then on.
     """
-    confirmed = np.flatnonzero(bank.status == CONFIRMED)
-    if len(confirmed) < 2 or not len(z):
-        return {}
-    ahead_s = ((scan_ns - bank.time_ns[confirmed]) * 1e-9)[:, None]
-    at = layout.seen_from(sensor, bank.mean[confirmed, CRUISE, :3] + ahead_s * bank.mean[confirmed, CRUISE, 3:6])
-    cell = CELL_SLACK * layout.resolution[sensor]
-    shared = {}
-    for one, two in _pairs(at, cell):
-        between = np.flatnonzero(_within(z[:, :3], at[one], cell) & _within(z[:, :3], at[two], cell))
-        if len(between) == 1:
-            shared[int(confirmed[one])] = shared[int(confirmed[two])] = int(between[0])
-    return shared
-
-
-def _pairs(at: FloatArray, cell: FloatArray) -> list[tuple[int, int]]:
-    """Pairs of points (n, 3; range, azimuth, elevation) within one cell of each other; compared only near in range."""
-    order = np.argsort(at[:, 0], kind="stable")
-    ends = np.searchsorted(at[order, 0], at[order, 0] + cell[0], side="right")
-    pairs = []
-    for i in np.flatnonzero(ends - np.arange(len(order)) > 1).tolist():
-        others = order[i + 1 : ends[i]]
-        beside = others[_within(at[others], at[order[i]], cell)]
-        pairs += [(int(order[i]), int(other)) for other in beside]
-    return pairs
-
-
-def _within(points: FloatArray, centre: FloatArray, cell: FloatArray) -> BoolArray:
-    """Which points (n, 3; range, azimuth, elevation) are in the cell round a centre; azimuth goes round."""
-    apart = np.abs(points - centre)
-    apart[:, 1] = np.minimum(apart[:, 1], 2.0 * np.pi - apart[:, 1])
-    inside: BoolArray = np.all(apart <= cell, axis=1)
-    return inside
-
-
-def without(gain: FloatArray, shared: dict[int, int]) -> FloatArray:
-    """The gains (n, m) of what is left to assign: tracks and plots that are shared take no part."""
-    rest = gain.copy()
-    rest[list(shared)] = -np.inf
-    rest[:, list(shared.values())] = -np.inf
-    return rest
+    n, cell = len(chosen), CELL_SLACK * resolution
+    partner, mine, theirs, owner = np.full(n, NOBODY, np.int64), np.empty(3), np.empty(3), chosen.copy()
+    for i in range(n):
+        if not confirmed[i] or chosen[i] >= 0:
+            continue
+        nearest, found = math.inf, NOBODY
+        for k in range(n):
+            if k == i or not confirmed[k]:
+                continue
+            first, last = (owner[k], owner[k] + 1) if owner[k] >= 0 else (0, len(taken))
+            x, y = mean[i, CRUISE], mean[k, CRUISE]
+            # two tracks in one cell are at most as far apart as it is wide at their range
+            dt, ahead = (plot_ns[first] - time_ns[i]) * 1e-9, (plot_ns[first] - time_ns[k]) * 1e-9
+            seen_at(x, dt, place, rot, mine)
+            if dt < 0.0 or _apart_m(x, dt, y, ahead) > cell[0] + mine[0] * (cell[1] + cell[2]):
+                continue
+            for j in range(first, last):
+                if owner[k] < 0 and taken[j]:
+                    continue
+                seen_at(x, (plot_ns[j] - time_ns[i]) * 1e-9, place, rot, mine)
+                seen_at(y, (plot_ns[j] - time_ns[k]) * 1e-9, place, rot, theirs)
+                apart = abs(plots[j, 0] - mine[0])
+                if apart >= nearest or not in_one_cell(mine, theirs, cell):
+                    continue
+                if in_one_cell(mine, plots[j], cell) and in_one_cell(theirs, plots[j], cell):
+                    nearest, found, partner[i] = apart, j, k
+        if found >= 0:
+            chosen[i], taken[found] = found, True
+            partner[partner[i]] = i
+            # the other one may have had none: it has this one now
+            chosen[partner[i]], owner[partner[i]] = found, found
+            owner[i] = found
+    return partner

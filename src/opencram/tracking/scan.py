@@ -9,7 +9,7 @@ import numpy as np
 
 from opencram.physics.kernel import device, kernel
 from opencram.tables import BALLISTIC, OTHER, TENTATIVE, BoolArray, FloatArray, IntArray
-from opencram.tracking.filters import CRUISE, MODELS, STATES, advance_track, start_track
+from opencram.tracking.filters import CRUISE, MODELS, STATES, carry_and_update, room, start_track, update
 from opencram.tracking.lifecycle import COAST_LOOKS, CONFIRMED_DROP, LONGEST_COAST_S, TENTATIVE_DROP
 from opencram.tracking.noise import learn_noise
 
@@ -57,39 +57,24 @@ def _call(mean: FloatArray, cov: FloatArray, mode: FloatArray, called: int, debr
 @kernel(
     "void(int64[::1], boolean[::1], float64[:,:,::1], float64[:,:,:,::1], float64[:,::1], int64[::1], int64[::1],"
     "int64[::1], boolean[::1], float64[:,:,::1], float64[:,:,::1], float64[:,::1],"
+    "float64[:,:,::1], float64[:,:,:,::1], float64[:,::1], int64[::1], int64[::1],"
     "int64[::1], float64[:,::1], float64[:,::1], float64[::1], int64,"
     "float64[::1], float64[:,::1], float64[::1], float64[:,::1], float64[::1])"
 )
 def use_plots(
-    chosen: IntArray,
-    shared: BoolArray,
-    mean: FloatArray,
-    cov: FloatArray,
-    mode: FloatArray,
-    time_ns: IntArray,
-    born_ns: IntArray,
-    model: IntArray,
-    debris: BoolArray,
-    latest: FloatArray,
-    noise: FloatArray,
-    worse: FloatArray,
-    plot_ns: IntArray,
-    plots: FloatArray,
-    sigma: FloatArray,
-    wide: FloatArray,
-    sensor: int,
-    place: FloatArray,
-    rot: FloatArray,
-    env: FloatArray,
-    air: FloatArray,
-    drag: FloatArray,
-) -> None:
+    chosen: IntArray, shared: BoolArray, mean: FloatArray, cov: FloatArray, mode: FloatArray, time_ns: IntArray,
+    born_ns: IntArray, model: IntArray, debris: BoolArray, latest: FloatArray, noise: FloatArray, worse: FloatArray,
+    x: FloatArray, p: FloatArray, w: FloatArray, ready_ns: IntArray, n_plots: IntArray,
+    plot_ns: IntArray, plots: FloatArray, sigma: FloatArray, wide: FloatArray, sensor: int,
+    place: FloatArray, rot: FloatArray, env: FloatArray, air: FloatArray, drag: FloatArray,
+) -> None:  # fmt: skip
     """Each track (n) takes its `chosen` plot, -1 for none, in place: state, time, noise and what it is called.
 
     A plot is as exact as `sigma` (m, 4) times the track's `worse` (n, 4); one that is `shared` (n) is as wide as the
-    radar's cell `wide` (4) and teaches nothing of the radar's noise.
+    radar's cell `wide` (4) and teaches nothing of the radar's noise. x, p, w and `ready_ns` are what
+    `gating.candidates` left: a prediction to the plot's time is not made again.
     """
-    own = np.empty(4)
+    own, to = np.empty(4), room()
     for i in range(len(chosen)):
         j = chosen[i]
         if j < 0:
@@ -98,7 +83,14 @@ def use_plots(
             cell = 0.0 if math.isnan(wide[k]) or math.isnan(sigma[j, k]) else wide[k]
             own[k] = max(cell, sigma[j, k]) if shared[i] else worse[i, k] * sigma[j, k]
         dt_s = (plot_ns[j] - time_ns[i]) * 1e-9
-        advance_track(mean[i], cov[i], mode[i], dt_s, plots[j], own, place, rot, env, air, drag)
+        # a single plot's prediction is of one model only
+        if ready_ns[i] == plot_ns[j] and dt_s > 0.0 and n_plots[i] > 1:
+            update(x[i], p[i], w[i], plots[j], own, place, rot, to)
+            mean[i], cov[i], mode[i] = x[i], p[i], w[i]
+        else:
+            carry_and_update(
+                mean[i], cov[i], mode[i], dt_s, plots[j], own, place, rot, env, air, drag, x[i], p[i], w[i], to
+            )
         time_ns[i] = max(time_ns[i], plot_ns[j])
         if not shared[i]:
             since_s = (plot_ns[j] - born_ns[i]) * 1e-9
@@ -107,22 +99,17 @@ def use_plots(
 
 
 @kernel(
-    "void(int64[::1], float64[:,::1], float64[:,::1], float64[::1], float64[:,::1], float64[:,::1],"
+    "void(int64[::1], float64[:,::1], float64[:,::1], float64[::1], float64[:,::1], float64[::1],"
     "float64[:,:,::1], float64[:,:,:,::1])"
 )
 def begin(
-    able: IntArray,
-    plots: FloatArray,
-    sigma: FloatArray,
-    place: FloatArray,
-    rot: FloatArray,
-    prior: FloatArray,
-    mean: FloatArray,
-    cov: FloatArray,
-) -> None:
-    """A track from each of the plots `able` (k), under its `prior` (k, 3), into mean (k, 3, 7) and cov (k, 3, 7, 7)."""
+    able: IntArray, plots: FloatArray, sigma: FloatArray, place: FloatArray, rot: FloatArray, prior: FloatArray,
+    mean: FloatArray, cov: FloatArray,
+) -> None:  # fmt: skip
+    """A track from each of the plots `able` (k), under a `prior` (3), into mean (k, 3, 7) and cov (k, 3, 7, 7)."""
+    to = room()
     for i in range(len(able)):
-        start_track(plots[able[i]], sigma[able[i]], place, rot, prior[i], mean[i], cov[i])
+        start_track(plots[able[i]], sigma[able[i]], place, rot, prior, mean[i], cov[i], to)
 
 
 @kernel(
