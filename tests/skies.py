@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from opencram.physics.flight import fly, ground_impact_of
+from opencram.physics.flight import fly
 from opencram.physics.frames import enu_to_spherical
 from opencram.physics.layout import Layout
+from opencram.physics.path import ground_impact_of
 from opencram.physics.threats import catalogue
 from opencram.tables import FloatArray, Plots
 from small_site import SECOND_NS, START_NS

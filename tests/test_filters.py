@@ -7,8 +7,10 @@ from opencram.physics.air import air_table
 from opencram.physics.frames import Origin, enu_to_spherical, sensor_rotation
 from opencram.physics.place import environment
 from opencram.physics.threats import catalogue
-from opencram.tables import BALLISTIC, OTHER, FloatArray
-from opencram.tracking.filters import advance_track, score_scan, start_track
+from opencram.tables import BALLISTIC, FloatArray
+from opencram.tracking.filters import advance_track
+from opencram.tracking.gating import candidates
+from opencram.tracking.scan import begin
 
 ORIGIN = Origin(np.radians(33.3), np.radians(44.4))
 ROT, PLACE = sensor_rotation(Origin(np.radians(33.33), np.radians(44.37), 40.0), ORIGIN)
@@ -54,8 +56,8 @@ def test_scalar_updates_equal_the_joint_one(missing: tuple[int, ...]) -> None:
     mean, cov, mode = track()
     x, p, log_like = joint_update(STATE, cov[0], z)
     found = advance_track(mean, cov, mode, 0.0, z, SIGMA, PLACE, ROT, *WORLD)
-    np.testing.assert_allclose(mean[OTHER], x, rtol=0, atol=2e-3)
-    np.testing.assert_allclose(cov[OTHER], p, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(mean[BALLISTIC], x, rtol=0, atol=2e-3)
+    np.testing.assert_allclose(cov[BALLISTIC], p, rtol=1e-4, atol=1e-3)
     assert found == pytest.approx(log_like, abs=1e-3)
     assert mode.sum() == pytest.approx(1.0)
 
@@ -86,22 +88,64 @@ def test_a_late_plot_equals_the_same_plot_in_time() -> None:
     assert np.all(np.linalg.eigvalsh(late[1][BALLISTIC]) > 0.0)
 
 
-def test_scores_equal_the_updates_and_far_plots_have_none() -> None:
+Pairs = tuple[list[tuple[int, int]], list[float]]
+
+
+def pairs_of(tracks: list[tuple[FloatArray, FloatArray, FloatArray]], plots: FloatArray, dt_s: FloatArray) -> Pairs:
+    """What `candidates` finds of tracks as of time 0 and plots at dt_s: (track, plot) and log-likelihoods."""
+    n, when = len(tracks), np.round(np.asarray(dt_s) * 1e9).astype(np.int64)
+    bank = [np.array([t[i] for t in tracks]) for i in range(3)]
+    bank[1:2] = [np.ascontiguousarray(bank[1])]
+    room = [np.empty_like(a) for a in bank]
+    begins, plot_of, like = candidates(
+        *bank, np.zeros(n, np.int64), np.full(n, 9, np.int64), when, plots, np.array([SIGMA] * len(plots)),
+        np.ones((n, 4)), PLACE, ROT, *WORLD, *room, np.empty(n, np.int64),
+    )  # fmt: skip
+    return list(zip(np.repeat(np.arange(n), np.diff(begins)).tolist(), plot_of.tolist(), strict=True)), like.tolist()
+
+
+def test_likelihoods_equal_the_updates_and_far_plots_have_none() -> None:
     mean, cov, mode = track()
+    cov[[0, 2], 6, :6] = cov[[0, 2], :6, 6] = 0.0
     plots = np.array([observed(STATE), observed(STATE) + np.array([3_000.0, 0, 0, 0])])
-    times = np.array([5, 5], np.int64)
-    bank = (mean[None].copy(), cov[None].copy(), mode[None].copy(), times[:1].copy())
-    score = score_scan(*bank, times, plots, np.stack([SIGMA, SIGMA]), np.ones((len(bank[0]), 4)), PLACE, ROT, *WORLD)
-    expected = advance_track(mean, cov, mode, 0.0, plots[0], SIGMA, PLACE, ROT, *WORLD)
-    assert score[0, 0] == expected
-    assert score[0, 1] == -np.inf
+    found, like = pairs_of([(mean, cov, mode)], plots, np.zeros(2))
+    assert found == [(0, 0)]
+    assert like[0] == pytest.approx(advance_track(mean, cov, mode, 0.0, plots[0], SIGMA, PLACE, ROT, *WORLD), abs=1e-9)
+
+
+@pytest.mark.parametrize("rotating", [False, True])
+def test_no_pair_that_the_exact_gate_would_take_is_screened_out(rotating: bool) -> None:
+    """Against every pair tried on its own: the sorted ranges and the ball must only ever spare work."""
+    rng = np.random.default_rng(5)
+    tracks, plots, when = [], [], []
+    for _ in range(12):
+        mean, cov, mode = track(rng.uniform(0.1, 2.0))
+        mean += np.append(rng.normal(0.0, 150.0, 3), np.zeros(4))
+        tracks.append((mean, cov, mode))
+        for _ in range(4):
+            dt = rng.uniform(0.0, 0.5) if rotating else 0.1
+            at = mean[1] + np.append(dt * mean[1, 3:6] + rng.normal(0.0, 40.0, 3), np.zeros(4))
+            plots.append(observed(at))
+            when.append(dt)
+    order = np.argsort(when, kind="stable")
+    z, dt_s = np.array(plots)[order], np.array(when)[order]
+    together, like = pairs_of(tracks, z, dt_s)
+    alone = {}
+    for i, t in enumerate(tracks):
+        for j in range(len(z)):
+            pair, value = pairs_of([t], z[[j]], dt_s[[j]])
+            if pair:
+                alone[i, j] = value[0]
+    assert len(alone) > 50
+    assert dict(zip(together, like, strict=True)) == pytest.approx(alone)
 
 
 def test_a_track_starts_where_its_plot_is() -> None:
     prior = np.array([350.0, 9.1, 0.8])
-    mean, cov = np.empty((3, 7)), np.empty((3, 7, 7))
+    means, covs = np.empty((1, 3, 7)), np.empty((1, 3, 7, 7))
     z = observed(STATE)
-    start_track(z, SIGMA, PLACE, ROT, prior, mean, cov)
+    begin(np.array([0]), z[None], SIGMA[None], PLACE, ROT, prior, means, covs)
+    mean, cov = means[0], covs[0]
     np.testing.assert_allclose(mean[0, :3], STATE[:3], atol=1e-6)
     rng = np.random.default_rng(0)
     noisy = z[:3] + rng.standard_normal((20_000, 3)) * SIGMA[:3]

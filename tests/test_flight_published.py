@@ -5,8 +5,9 @@ import pytest
 
 from opencram.physics import flight
 from opencram.physics.air import air_table
-from opencram.physics.flight import fly_boosted, ground_impact_of, to_ground
+from opencram.physics.flight import fly_boosted, to_ground
 from opencram.physics.frames import Origin
+from opencram.physics.path import ground_impact_of
 from opencram.physics.place import E_SPIN_E, E_SPIN_U, FLAT, environment
 from opencram.physics.threats import Threat, catalogue
 

@@ -6,6 +6,7 @@ import pytest
 from opencram.physics import flight
 from opencram.physics.air import air_table
 from opencram.physics.frames import Origin
+from opencram.physics.path import ground_impact_of
 from opencram.physics.place import E_GRAVITY, E_RADIUS, E_SPIN_E, E_SPIN_U, FLAT, environment, height_m
 from opencram.physics.threats import Threat, catalogue
 
@@ -124,7 +125,7 @@ def test_boosted_flight_does_not_depend_on_the_rows_asked_for() -> None:
     ends = []
     for dt, n in ((1.0, 45), (0.13, 340), (0.02, 2500)):
         path = flight.fly_boosted(y, motor, dt, n, ENV, AIR, rocket.drag)
-        ends.append(flight.ground_impact_of(path, dt, ENV))
+        ends.append(ground_impact_of(path, dt, ENV))
     np.testing.assert_allclose(ends[0][:2], ends[2][:2], atol=0.6)
     np.testing.assert_allclose(ends[1][:2], ends[2][:2], atol=0.3)
 
@@ -138,11 +139,11 @@ def test_without_a_motor_both_flights_are_one() -> None:
 def test_impact_of_a_path_is_that_of_the_flight() -> None:
     y = start(600.0, 120.0, 40.0)
     path = flight.fly(y, 0.25, 300, ENV, AIR, SHELL.drag)
-    found = flight.ground_impact_of(path, 0.25, ENV)
+    found = ground_impact_of(path, 0.25, ENV)
     direct = flight.to_ground(y, 1, ENV, AIR, FLAT, SHELL.drag)
     np.testing.assert_allclose(found[:3], direct[:3], atol=0.5)
     assert found[7] == pytest.approx(direct[7], abs=0.002)
-    assert np.isnan(flight.ground_impact_of(path[:50], 0.25, ENV)).all()
+    assert np.isnan(ground_impact_of(path[:50], 0.25, ENV)).all()
 
 
 def test_ground_above_the_origin() -> None:

@@ -24,7 +24,7 @@ from opencram.tables import (
     Tracks,
 )
 from opencram.tracking import lifecycle
-from opencram.tracking.association import assign, evidence
+from opencram.tracking.association import assign, crowding, evidence
 from opencram.tracking.clutter import Learnt, learn_detection, learn_false, volume_of
 from opencram.tracking.filters import MODEL_PRIOR, MODELS, STATES
 from opencram.tracking.gating import candidates
@@ -72,17 +72,13 @@ def plots_to_tracks(state: TracksState, scan: Plots, site: Site) -> Tracks:
     """Use one scan; returns a row per track that it updated or began."""
     if len(scan) == 0:
         return Tracks.empty()
-    bank, look = state.bank, _look(scan, layout_of(site))
+    bank, look = state.bank, _look(state, scan, layout_of(site))
     gates = _gates(bank, look)
-    gain = gates.like + math.log(_p_detect(state, look.sensor, look.layout)) - _ln_false_density(state, look)
+    gain = gates.like + math.log(look.p_detect) - look.ln_false
     gain[look.rated[gates.plot_of]] += math.log(RANGE_RATE_SPAN_MPS)
     chosen, partner = _associate(bank, gates, gain, look)
     _learn(state, look, chosen)
-    # a plot that is shared says nothing of either track's existence
-    rows = np.flatnonzero((chosen >= 0) & (partner < 0))
-    told = evidence(gates.begins, gates.plot_of, gain, chosen, bank.n_plots > 1, len(scan))[rows]
-    missed = (look.time_ns[chosen[rows]] - bank.time_ns[rows]) / look.layout.update_ns[look.sensor]
-    told += np.maximum(np.rint(missed) - 1.0, 0.0) * _ln_miss(state, look.sensor, look.layout)
+    rows, told = _told(state, gates, gain, chosen, partner, look)
     _use(bank, chosen, partner, gates, look)
     lifecycle.hit(bank, rows, told)
     same, heir = lifecycle.confirm(
@@ -109,7 +105,7 @@ def let_go(state: TracksState, now_ns: int, site: Site) -> None:
     if not len(bank):
         return
     layout = layout_of(site)
-    ln_miss = [_ln_miss(state, s, layout) for s in range(len(layout.update_ns))]
+    ln_miss = [_ln_miss(_p_detect(state, s, layout)) for s in range(len(layout.update_ns))]
     ended = given_up(
         now_ns, bank.time_ns, bank.status, bank.best - bank.score, bank.mean, np.array(ln_miss), layout.update_ns,
         layout.coverage, layout.sensor_enu_m, layout.sensor_rot,
@@ -146,6 +142,9 @@ class Look(NamedTuple):
     sigma: FloatArray
     rated: BoolArray
     """Whether each plot (m,) has a range rate that counts."""
+    ln_false: float
+    """Logarithm of the density of false plots, per m and rad (and rad of elevation, where measured)."""
+    p_detect: float
 
     @property
     def pose(self) -> tuple[FloatArray, FloatArray]:
@@ -171,12 +170,13 @@ class Gates(NamedTuple):
     ready_ns: IntArray
 
 
-def _look(scan: Plots, layout: Layout) -> Look:
+def _look(state: TracksState, scan: Plots, layout: Layout) -> Look:
     sensor = int(scan.sensor[0])
     z = np.column_stack([scan.range_m, scan.az_rad, scan.el_rad, scan.range_rate_mps])
     sigma = layout.plot_sigma(sensor, scan.snr_db)
     rated = ~np.isnan(z[:, 3]) & ~np.isnan(layout.sensor_sigma[sensor, 3])
-    return Look(sensor, layout, np.ascontiguousarray(scan.time_ns), z, sigma, rated)
+    time_ns, ln_false = np.ascontiguousarray(scan.time_ns), _ln_false_density(state, sensor, layout)
+    return Look(sensor, layout, time_ns, z, sigma, rated, ln_false, _p_detect(state, sensor, layout))
 
 
 def _gates(bank: Bank, look: Look) -> Gates:
@@ -196,9 +196,7 @@ def _worse(bank: Bank) -> FloatArray:
     return np.where((bank.status == CONFIRMED)[:, None], np.sqrt(bank.noise[:, 0]), 1.0)
 
 
-def _ln_false_density(state: TracksState, look: Look) -> float:
-    """Logarithm of the density of a sensor's false plots, per m and rad (and rad of elevation, where measured)."""
-    layout, sensor = look.layout, look.sensor
+def _ln_false_density(state: TracksState, sensor: int, layout: Layout) -> float:
     with_elevation = not np.isnan(layout.sensor_sigma[sensor, 2])
     stated = float(layout.false_plots[sensor])
     learnt = state.learnt.get(sensor, Learnt()) if math.isnan(stated) else Learnt(stated)
@@ -212,9 +210,9 @@ def _p_detect(state: TracksState, sensor: int, layout: Layout) -> float:
     return state.learnt.get(sensor, Learnt()).p_detect if math.isnan(stated) else stated
 
 
-def _ln_miss(state: TracksState, sensor: int, layout: Layout) -> float:
+def _ln_miss(p_detect: float) -> float:
     """What a look that should have seen an object, and did not, takes off its score: below zero."""
-    return math.log(max(1.0 - _p_detect(state, sensor, layout), 1e-3))
+    return math.log(max(1.0 - p_detect, 1e-3))
 
 
 def _learn(state: TracksState, look: Look, chosen: IntArray) -> None:
@@ -246,6 +244,23 @@ def _associate(bank: Bank, gates: Gates, gain: FloatArray, look: Look) -> tuple[
     assign(*pairs, ~confirmed & (bank.n_plots > 1), taken, chosen)
     assign(*pairs, ~confirmed & (bank.n_plots == 1), taken, chosen)
     return chosen, partner
+
+
+def _told(
+    state: TracksState, gates: Gates, gain: FloatArray, chosen: IntArray, partner: IntArray, look: Look
+) -> tuple[IntArray, FloatArray]:
+    """The tracks (k,) that have a plot of their own, and what it and the looks missed before it add to their scores.
+
+    A plot that is shared says nothing of either track's existence.
+    """
+    bank, free = state.bank, np.ones(len(look.time_ns), np.bool_)
+    free[chosen[(chosen >= 0) & (bank.status == CONFIRMED)]] = False
+    crowd = crowding(look.z, free, look.ln_false)
+    rows = np.flatnonzero((chosen >= 0) & (partner < 0))
+    told = evidence(gates.begins, gates.plot_of, gain, chosen, bank.n_plots > 1, crowd)[rows]
+    missed = (look.time_ns[chosen[rows]] - bank.time_ns[rows]) / look.layout.update_ns[look.sensor]
+    told += np.maximum(np.rint(missed) - 1.0, 0.0) * _ln_miss(look.p_detect)
+    return rows, told
 
 
 def _use(bank: Bank, chosen: IntArray, partner: IntArray, gates: Gates, look: Look) -> None:

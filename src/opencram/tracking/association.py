@@ -14,6 +14,9 @@ from opencram.tables import BoolArray, FloatArray, IntArray
 
 FREE = -1
 MOST_EXPONENT = 50.0
+CROWD_RADIUS_M = 200.0
+CROWD_VOLUME_M3 = 4.0 / 3.0 * math.pi * CROWD_RADIUS_M**3
+"""Two rockets rippled half a second apart are this near each other."""
 
 
 @device
@@ -95,18 +98,48 @@ def assign(
             taken[j] = True
 
 
-@kernel("float64[::1](int64[::1], int64[::1], float64[::1], int64[::1], boolean[::1], int64)")
+@kernel("float64[::1](float64[:,::1], boolean[::1], float64)")
+def crowding(plots: FloatArray, free: BoolArray, ln_false: float) -> FloatArray:
+    """(m,): how dense the other `free` plots of a scan are round each plot, over the density of false ones.
+
+    Where several objects that are not known yet fly close together, the next plot of a track that mixes two of them
+    is never far: what speaks for an object among false plots does not speak for it there.
+    """
+    order = np.argsort(plots[:, 0], kind="mergesort")
+    crowd = np.zeros(len(plots))
+    for s in range(len(order)):
+        j = order[s]
+        if not free[j] or math.isnan(plots[j, 2]):
+            continue
+        for t in range(s + 1, len(order)):
+            k = order[t]
+            if plots[k, 0] - plots[j, 0] > CROWD_RADIUS_M:
+                break
+            if not free[k] or math.isnan(plots[k, 2]):
+                continue
+            turn = abs(plots[k, 1] - plots[j, 1])
+            across = min(turn, 2.0 * math.pi - turn) * plots[j, 0] * math.cos(plots[j, 2])
+            up, along = (plots[k, 2] - plots[j, 2]) * plots[j, 0], plots[k, 0] - plots[j, 0]
+            if across * across + up * up + along * along < CROWD_RADIUS_M * CROWD_RADIUS_M:
+                crowd[j] += 1.0
+                crowd[k] += 1.0
+        # from a density per m3 to one per m and rad2
+        crowd[j] *= plots[j, 0] ** 2 * math.cos(plots[j, 2]) / (CROWD_VOLUME_M3 * math.exp(ln_false))
+    return crowd
+
+
+@kernel("float64[::1](int64[::1], int64[::1], float64[::1], int64[::1], boolean[::1], float64[::1])")
 def evidence(
-    begins: IntArray, plot_of: IntArray, gain: FloatArray, chosen: IntArray, known: BoolArray, plots: int
+    begins: IntArray, plot_of: IntArray, gain: FloatArray, chosen: IntArray, known: BoolArray, crowd: FloatArray
 ) -> FloatArray:
     """How much each track's `chosen` plot (n,) speaks for there being an object, (n,); zero without a plot.
 
     The gain of a pair (k,) is told against false plots alone. What another track that is `known` (n) may have given
     speaks less: a plot that fits a neighbour as well, and that the neighbour has not replaced by one that fits it
-    better, is no evidence at all.
+    better, is no evidence at all. So does a plot in a crowd, `crowd` (m) times as dense as false plots are.
     """
     n = len(chosen)
-    own, rivals, told = np.zeros(n), np.ones(plots), np.zeros(n)
+    own, rivals, told = np.zeros(n), 1.0 + crowd, np.zeros(n)
     for i in range(n):
         for k in range(begins[i], begins[i + 1]):
             if plot_of[k] == chosen[i]:

@@ -14,6 +14,7 @@ PLOTS_KEPT, PLOTS_ENOUGH = 400, 40
 """So many of the newest unused plots say where false plots lie; fewer than the second say nothing."""
 DETECTION_STEP = 0.005
 P_DETECT_SPAN = (0.3, 0.99)
+NARROWEST_RAD = 1e-3
 OPEN_SECTOR_RAD = math.radians(20.0)
 """A gap in azimuth wider than this, without any unused plot, is taken as not looked at."""
 
@@ -48,7 +49,7 @@ def volume_of(learnt: Learnt, coverage: FloatArray, with_elevation: bool) -> flo
         width = _sector(learnt.recent[:, 1])
         low, high = _span(learnt.recent[:, 2]) if with_elevation else (0.0, 1.0)
     volume = max(far - near, 1.0) * width
-    return float(volume * max(high - low, 1e-3) if with_elevation else volume)
+    return float(volume * max(high - low, NARROWEST_RAD) if with_elevation else volume)
 
 
 def _span(values: FloatArray) -> tuple[float, float]:
@@ -60,4 +61,4 @@ def _sector(az_rad: FloatArray) -> float:
     az = np.sort(az_rad % (2.0 * math.pi))
     gaps = np.diff(az, append=az[0] + 2.0 * math.pi)
     widest = float(gaps.max())
-    return 2.0 * math.pi - (widest if widest > OPEN_SECTOR_RAD else 0.0)
+    return max(2.0 * math.pi - (widest if widest > OPEN_SECTOR_RAD else 0.0), NARROWEST_RAD)

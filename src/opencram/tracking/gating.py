@@ -55,9 +55,10 @@ def _bounds(mean: FloatArray, cov: FloatArray, models: int, out: FloatArray) -> 
 def _reach(bounds: FloatArray, dt: float, across_m: float, along_m: float) -> float:
     """How far from the straight line a plot of the track may lie, its own errors included."""
     dt = abs(dt)
-    var = bounds[B_POS] + dt * dt * bounds[B_VEL] + 2.0 * dt * bounds[B_BOTH] + OTHER_ACCEL_PSD * dt * dt * dt
+    var: float = bounds[B_POS] + dt * dt * bounds[B_VEL] + 2.0 * dt * bounds[B_BOTH] + OTHER_ACCEL_PSD * dt * dt * dt
     var += along_m * along_m + 2.0 * across_m * across_m
-    return SCREEN_SIGMAS * math.sqrt(var) + bounds[B_APART] + dt * bounds[B_TURN] + 0.5 * BEND_MPS2 * dt * dt
+    apart: float = bounds[B_APART] + dt * bounds[B_TURN] + 0.5 * BEND_MPS2 * dt * dt
+    return SCREEN_SIGMAS * math.sqrt(var) + apart
 
 
 @device

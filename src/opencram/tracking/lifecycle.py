@@ -111,7 +111,8 @@ def _distance2(off: FloatArray, spread: FloatArray) -> float:
     jd, je, kf = a * f - c * c, b * c - a * e, a * d - b * b
     x, y, z = off[0], off[1], off[2]
     square = ia * x * x + jd * y * y + kf * z * z + 2.0 * (ib * x * y + ic * x * z + je * y * z)
-    return square / (a * ia + b * ib + c * ic)
+    distance2: float = square / (a * ia + b * ib + c * ic)
+    return distance2
 
 
 @device

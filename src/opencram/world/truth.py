@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from opencram.errors import InputError
 from opencram.physics.air import air_table
-from opencram.physics.flight import Motor, fly, fly_boosted, ground_impact_of, to_ground
+from opencram.physics.flight import Motor, fly, fly_boosted, to_ground
 from opencram.physics.frames import Origin, geodetic_to_enu, spherical_to_enu
 from opencram.physics.layout import layout_of, origin_of
+from opencram.physics.path import ground_impact_of
 from opencram.physics.place import clearance
 from opencram.physics.threats import Threat, catalogue
 from opencram.site import Site, load_site
