@@ -1,8 +1,8 @@
 """The same plots by Stone Soup, put together in two ways: from its library alone, and with models of our own.
 
 Library parts: constant acceleration, its elevation-bearing-range model, a Mahalanobis gate, global nearest neighbour.
-Tuned, which is as fast and as good as we know how to make it: seven ballistic states and a polar measurement in units
-of sigma, both on plain floats with analytic Jacobians; a kd-tree in front of the gate; each track predicted once a scan.
+Tuned, as fast and as good as we know how to make it: seven ballistic states and a polar measurement in units of sigma,
+both on plain floats with analytic Jacobians; a kd-tree in front of the gate; each track predicted once a scan.
 """
 
 import datetime as dt
@@ -127,7 +127,8 @@ class ScaledPolar(NonLinearGaussianMeasurement, ReversibleModel):  # type: ignor
         h[0, :3] = x / r, y / r, z / r
         h[1, :2] = -y / flat2, x / flat2
         h[2, :3] = -x * z / (r2 * flat), -y * z / (r2 * flat), flat / r2
-        return h / SIGMA[:, None]
+        scaled: FloatArray = h / SIGMA[:, None]
+        return scaled
 
     def inverse_function(self, detection: Any, **kwargs: Any) -> StateVector:  # noqa: ANN401
         """The place of a plot."""
@@ -148,9 +149,9 @@ class OncePredictor(ExtendedKalmanPredictor):  # type: ignore[misc]
 class Replay(DetectionReader):  # type: ignore[misc]
     """Scans made beforehand."""
 
-    scans: list = Property(doc="(time, set of detections) of each")
+    scans: list[Any] = Property(doc="(time, set of detections) of each")
 
-    @BufferedGenerator.generator_method
+    @BufferedGenerator.generator_method  # type: ignore[untyped-decorator]
     def detections_gen(self) -> Iterator[tuple[dt.datetime, set[Detection]]]:
         """In order."""
         yield from self.scans

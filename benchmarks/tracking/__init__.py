@@ -1,1 +1,1 @@
-"""`make bench`: one raid's plots through this tracker and through others, in the same run; writes docs/performance.md."""
+"""`make bench`: the same plots through this tracker and others, in one run; writes docs/performance.md."""

@@ -1,6 +1,5 @@
 """Trackers side by side on one raid: the time of each scan, and how far what they say is from what is there."""
 
-import math
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -54,9 +53,9 @@ class Row(msgspec.Struct, frozen=True):
     found: float
     """Share of the rounds that have a track, mean over the scans."""
     false_tracks: float
-    table_ms: float = math.nan
+    table_ms: float | None
     """Time to make a scan's table, not in `ms`; median, ours alone."""
-    refused: int = 0
+    refused: int
     """Plots that began no track because there were too many already; ours alone."""
 
 
@@ -85,12 +84,12 @@ class Runner:
     def row(self) -> Row:
         """What came of it."""
         distance, *parts, found, false_tracks = np.mean(self.scores, axis=0).tolist()
-        raid, extra = self.raid, {}
+        raid, refused, table_ms = self.raid, 0, None
         if isinstance(self.tracker, Ours):
-            extra = {"table_ms": float(np.median(self.tracker.table_ms)), "refused": self.tracker.state.refused_births}
+            table_ms, refused = float(np.median(self.tracker.table_ms)), self.tracker.state.refused_births
         return Row(
             self.name, raid.objects, raid.false_plots, raid.number, self.ms, distance, tuple(parts), found,
-            false_tracks, **extra,
+            false_tracks, table_ms, refused,
         )  # fmt: skip
 
 

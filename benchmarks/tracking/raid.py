@@ -51,7 +51,7 @@ class Raid:
     @property
     def objects(self) -> int:
         """How many rounds."""
-        return self.truth.shape[1]
+        return int(self.truth.shape[1])
 
 
 def raid(objects: int, number: int, false_plots: int = FALSE_PLOTS, far_m: float = FAR_M) -> Raid:
