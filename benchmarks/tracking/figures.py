@@ -25,7 +25,9 @@ def draw(result: Result, folder: Path) -> None:
     _line(axes, result.curve, OURS, f"{OURS}, as many false plots as objects", "s--")
     axes.axhline(1e3 * STEP_S, color="black", linewidth=0.8, label=f"a scan every {1e3 * STEP_S:.0f} ms")
     axes.set(xscale="log", yscale="log", xlabel="objects", ylabel="time per scan, ms; thin: 99th percentile")
-    axes.legend(fontsize=7)
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.yaxis.set_major_formatter("{x:,g}")
+    figure.legend(loc="outside lower center", ncols=2, fontsize=7)
     figure.savefig(folder / "load.svg", metadata={"Date": None})
     plt.close(figure)
 
