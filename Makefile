@@ -6,7 +6,7 @@ PYTEST_ARGS ?=
 DEMO = baghdad-2020-11-17
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint accuracy incidents clean
+.PHONY: help install demo test lint accuracy bench incidents clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -37,6 +37,9 @@ test: lint ## lint, then all tests, on two processes; PYTEST_ARGS= is passed on
 
 accuracy: $(VENV)/.installed ## how exact predictions are, against the Cramer-Rao bound, into docs/accuracy.md (a quarter of an hour)
 	@cd benchmarks && $(abspath $(BIN))/python -m accuracy --docs ../docs $(ACCURACY_ARGS)
+
+bench: $(VENV)/.installed-dev ## how fast and exact the tracker is, beside Stone Soup, into docs/performance.md (ten minutes)
+	@cd benchmarks && $(abspath $(BIN))/python -m tracking --docs ../docs $(BENCH_ARGS)
 
 incidents: $(VENV)/.installed ## the six incidents, 200 seeds each, into docs/incidents (half an hour)
 	@$(BIN)/opencram study examples/studies/incidents.yaml --out runs/incidents
