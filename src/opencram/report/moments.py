@@ -169,17 +169,16 @@ def moments(spans_ns: IntArray) -> IntArray:
     if len(spans_ns) == 0:
         return np.empty(0, np.int64)
     start = int(spans_ns[:, 0].min())
-    # one step beyond the end, for what ends between two
-    fine = _busy(start + STEP_NS * np.arange((int(spans_ns[:, 1].max()) - start) // STEP_NS + 2), spans_ns)
-    step = STEP_NS * -(-len(fine) // MAX_MOMENTS)
-    return _busy(start + step * np.arange((int(spans_ns[:, 1].max()) - start) // step + 2), spans_ns)
+    step = STEP_NS * -(-len(_busy(start, STEP_NS, spans_ns)) // MAX_MOMENTS)
+    return _busy(start, step, spans_ns)
 
 
-def _busy(at: IntArray, spans_ns: IntArray) -> IntArray:
-    """The moments within any span, and the first after each."""
+def _busy(start: int, step: int, spans_ns: IntArray) -> IntArray:
+    """The moments within any span, and two more: at or after its end, and when it is over."""
+    at = start + step * np.arange((int(spans_ns[:, 1].max()) - start) // step + 3)
     change = np.zeros(len(at) + 1, np.int64)
     np.add.at(change, np.searchsorted(at, spans_ns[:, 0]), 1)
-    np.add.at(change, np.searchsorted(at, spans_ns[:, 1]) + 1, -1)
+    np.add.at(change, np.minimum(np.searchsorted(at, spans_ns[:, 1]) + 2, len(at)), -1)
     return at[np.cumsum(change[:-1]) > 0]
 
 
