@@ -167,6 +167,15 @@ def test_the_same_folder_gives_the_same_bytes(folder: Path, tmp_path: Path) -> N
         assert (again / name).read_bytes() == (folder / name).read_bytes()
 
 
+def test_a_folder_from_before_tracking_was_told_is_written_again(folder: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again"
+    shutil.copytree(folder, again)
+    told = json.loads((again / "run.json").read_text("utf-8"))
+    del told["tracking"]
+    (again / "run.json").write_text(json.dumps(told), "utf-8")
+    assert "Tracking against the truth" not in render_report(again)[0].read_text("utf-8")
+
+
 def test_the_french_report_is_french(folder: Path, tmp_path: Path) -> None:
     again = tmp_path / "again"
     shutil.copytree(folder, again)

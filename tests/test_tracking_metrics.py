@@ -147,6 +147,16 @@ def test_the_chain_is_the_shortest_cover(seed: int) -> None:
     assert len(chain) == brute(parts, covered)
 
 
+def test_in_a_formation_each_track_has_its_own_object() -> None:
+    """Ten abreast, 60 m apart, the tracks 40 m off: nine are nearer to the next one, as doubles or by turns."""
+    abreast: Lines = [(i, span(0, 5), 60.0 * i) for i in range(10)]
+    told = judged([(i, span(0, 5), 60.0 * i + 40.0) for i in range(10)], abreast)
+    assert (told.siap.completeness, told.siap.ambiguity) == (1.0, 1.0)
+    assert told.siap.position_accuracy_m == pytest.approx(40.0)
+    double = judged([(i, span(0, 5), 60.0 * i + 40.0) for i in range(10)] + [(10, span(0, 5), 0.0)], abreast)
+    assert (double.siap.completeness, double.siap.ambiguity) == (1.0, 1.1)
+
+
 def test_moments_are_few_and_only_where_something_flies() -> None:
     hour = np.array([[0, 30 * NS], [3_000 * NS, 3_030 * NS], [3_500 * NS + 1, 3_500 * NS + 2]])
     at = moments(hour)

@@ -108,7 +108,10 @@ def when(moment: int) -> dt.datetime:
 
 
 class Nearest:
-    """The same gate for Stone Soup, by brute force: each track goes with the nearest object within it."""
+    """The same gate for Stone Soup, by brute force: each track goes with the nearest object within it.
+
+    Objects here are so far apart that this is all there is to choose.
+    """
 
     def associate_tracks(self, tracks: set[Any], truths: set[Any]) -> AssociationSet:
         found = set()

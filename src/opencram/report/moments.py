@@ -91,7 +91,11 @@ class Points(NamedTuple):
 
 @dataclass(frozen=True)
 class Scene:
-    """Tracks and truth at the moments, and which object each track follows there: the nearest within the gate."""
+    """Tracks and truth at the moments, and which object each track follows there.
+
+    That is the one that GOSPA pairs it with; a track left over follows the nearest within the gate, as a double of its
+    track. A track whose nearest is aside follows that.
+    """
 
     at_ns: IntArray
     gate_m: float
@@ -259,16 +263,20 @@ def _compare_some(
     """The same for the moments from span[0] up to span[1], with all pairs of one moment side by side."""
     i, j = _pairs(seen.moment, true.moment)
     apart_m = np.sqrt(((seen.pos_enu_m[i] - true.pos_enu_m[j]) ** 2).sum(axis=1))
-    order = np.lexsort((j, apart_m, i))
-    nearest = np.unique(i[order], return_index=True)[1]
-    pick = order[nearest][apart_m[order[nearest]] <= gate_m]
-    follows, off = np.full(len(seen.who), -1), np.full((len(seen.who), 2), np.nan)
-    follows[i[pick]] = true.who[j[pick]]
-    off[i[pick], 0] = apart_m[pick]
-    off[i[pick], 1] = np.sqrt(((seen.vel_enu_mps[i[pick]] - true.vel_enu_mps[j[pick]]) ** 2).sum(axis=1))
-    ours, theirs = np.append(counted, True)[follows], counted[true.who]
-    near = ours[i] & theirs[j] & (apart_m < gate_m)
-    return follows, off, _gospa_parts(seen, true, (ours, theirs), (i[near], j[near], apart_m[near]), span, gate_m)
+    inside = apart_m <= gate_m
+    i, j, apart_m = i[inside], j[inside], apart_m[inside]
+    order = np.lexsort((apart_m, i))
+    nearest = order[np.unique(i[order], return_index=True)[1]]
+    row = np.full(len(seen.who), -1)
+    row[i[nearest]] = j[nearest]
+    ours, theirs = np.append(counted[true.who], True)[row], counted[true.who]
+    near = ours[i] & theirs[j]
+    parts = _pair_up(row, seen, true, (ours, theirs), (i[near], j[near], apart_m[near]), span, gate_m)
+    on = row >= 0
+    off = np.full((len(row), 2), np.nan)
+    off[on, 0] = np.sqrt(((seen.pos_enu_m[on] - true.pos_enu_m[row[on]]) ** 2).sum(axis=1))
+    off[on, 1] = np.sqrt(((seen.vel_enu_mps[on] - true.vel_enu_mps[row[on]]) ** 2).sum(axis=1))
+    return np.append(true.who, -1)[row], off, parts
 
 
 def _pairs(ours: IntArray, theirs: IntArray) -> tuple[IntArray, IntArray]:
@@ -279,7 +287,8 @@ def _pairs(ours: IntArray, theirs: IntArray) -> tuple[IntArray, IntArray]:
     return i, np.arange(len(i)) - np.repeat(np.cumsum(n) - n, n) + np.repeat(low, n)
 
 
-def _gospa_parts(
+def _pair_up(
+    row: IntArray,
     seen: Points,
     true: Points,
     wanted: tuple[BoolArray, BoolArray],
@@ -287,7 +296,10 @@ def _gospa_parts(
     span: tuple[int, int],
     gate_m: float,
 ) -> FloatArray:
-    """GOSPA's parts (k, 3) of the wanted points; `near` is their pairs within the cut-off, and how far apart."""
+    """GOSPA's parts (k, 3) of the wanted points; `near` is their pairs within the gate, and how far apart.
+
+    Changes `row`, the point of the truth that each point of `seen` follows, to GOSPA's pairs where it has them.
+    """
     start, n = span[0], span[1] - span[0]
     n_ours, n_theirs = (
         np.bincount(points.moment[rows] - start, minlength=n) for points, rows in zip((seen, true), wanted, strict=True)
@@ -300,10 +312,13 @@ def _gospa_parts(
     parts = np.stack([localisation, half * (n_theirs - n_pairs), half * (n_ours - n_pairs)], axis=1)
     # where a point is in two pairs there is something to choose
     twice = (np.bincount(i, minlength=1)[i] > 1) | (np.bincount(j, minlength=1)[j] > 1)
-    for k in np.unique(moment[twice]):
-        ours, theirs = (
-            points.pos_enu_m[rows & (points.moment == k + start)]
+    for k in np.unique(moment[twice]).tolist():
+        a, b = (
+            low + np.flatnonzero(rows[low:high])
             for points, rows in zip((seen, true), wanted, strict=True)
+            for low, high in [np.searchsorted(points.moment, (k + start, k + start + 1))]
         )
-        parts[k] = gospa(ours, theirs, gate_m)[1:4]
+        best = gospa(seen.pos_enu_m[a], true.pos_enu_m[b], gate_m)
+        parts[k] = best[1:4]
+        row[a[best.pairs >= 0]] = b[best.pairs[best.pairs >= 0]]
     return parts
