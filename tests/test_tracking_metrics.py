@@ -164,6 +164,7 @@ def test_moments_are_few_and_only_where_something_flies() -> None:
     assert np.diff(at).min() == NS // 5  # 600 steps of 0.1 s, and a few more
     assert at[-1] >= 3_500 * NS + 1
     assert not ((at > 31 * NS) & (at < 3_000 * NS)).any()
+    assert np.diff(moments(np.array([[0, 3_600 * NS]]))).tolist() == [NS // 2] * (7_200 + 1)  # no short track is lost
 
 
 def test_nothing_at_all_has_no_figures() -> None:

@@ -22,6 +22,8 @@ COAST_S = 1.0
 STEP_NS = 100_000_000
 MAX_MOMENTS = 600
 """More than this many steps with anything in the sky, and the step grows: a longer raid costs no more to judge."""
+MAX_STEP_NS = 500_000_000
+"""But not beyond this, or short tracks would fall between two moments."""
 MAX_PAIRS = 200_000
 """Pairs of a track and an object held in memory at a time."""
 
@@ -116,8 +118,9 @@ class Scene:
     follows: IntArray
     """Object of each point of `seen`, -1 for none."""
     off_m: FloatArray
+    """How far it is from that object, NaN for none."""
     off_mps: FloatArray
-    """How far that is from the object in position and velocity; NaN for none."""
+    """The same for the velocity."""
     parts_m2: FloatArray
     """GOSPA's localisation, missed and false at each moment (k, 3)."""
 
@@ -135,7 +138,7 @@ class Scene:
 def scene_of(
     tracks: TrackRows, truth: TruthRows, at_ns: IntArray | None = None, gate_m: float = GATE_M, coast_s: float = COAST_S
 ) -> Scene:
-    """Bring both to the moments `at_ns` (k,), rising; without them, to steps of 0.1 s or more while anything flies.
+    """Bring both to the moments `at_ns` (k,), rising; without them, to those of `moments`.
 
     A track is there from its first row to the first moment at or after its last, but never more than `coast_s` after
     its newest row.
@@ -169,12 +172,12 @@ def scene_of(
 
 
 def moments(spans_ns: IntArray) -> IntArray:
-    """Steps of 0.1 s, or as many times that as keeps them under the limit, while any of the spans (n, 2) lasts."""
+    """Steps of 0.1 s, or up to 0.5 s where there would be too many, while any of the spans (n, 2) lasts."""
     if len(spans_ns) == 0:
         return np.empty(0, np.int64)
     start = int(spans_ns[:, 0].min())
     step = STEP_NS * -(-len(_busy(start, STEP_NS, spans_ns)) // MAX_MOMENTS)
-    return _busy(start, step, spans_ns)
+    return _busy(start, min(step, MAX_STEP_NS), spans_ns)
 
 
 def _busy(start: int, step: int, spans_ns: IntArray) -> IntArray:
