@@ -147,18 +147,25 @@ def path_of(thing: Thing, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def truth_table(objects: Sequence[Thing] = OBJECTS) -> Columns:
-    rows: list[tuple[int, str, NDArray[np.float64]]] = []
+    rows: list[tuple[int, str, NDArray[np.float64], NDArray[np.float64]]] = []
     for thing in objects:
         seconds = np.arange(0.1, thing.end_s + 0.05, 0.1)
-        rows += [(T0 + round(s * NS), thing.id, p) for s, p in zip(seconds, path_of(thing, seconds), strict=True)]
+        path = path_of(thing, seconds)
+        velocity = np.gradient(path, seconds, axis=0)
+        rows += [(T0 + round(s * NS), thing.id, p, v) for s, p, v in zip(seconds, path, velocity, strict=True)]
     rows.sort(key=lambda row: (row[0], row[1]))
-    points = np.array([p for _, _, p in rows])
+    points = np.array([p for _, _, p, _ in rows])
     return {
-        "time": np.array([t for t, _, _ in rows], np.int64),
-        "object": np.array([name for _, name, _ in rows], object),
+        "time": np.array([t for t, _, _, _ in rows], np.int64),
+        "object": np.array([name for _, name, _, _ in rows], object),
         "class": np.array(["rocket-107"] * len(rows), object),
-        **{f"{axis}_m": points[:, i] for i, axis in enumerate(("east", "north", "up"))},
+        **state(points, np.array([v for _, _, _, v in rows])),
     }
+
+
+def state(points: NDArray[np.float64], velocities: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    both = (("m", points), ("mps", velocities))
+    return {f"{axis}_{unit}": v[:, i] for unit, v in both for i, axis in enumerate(("east", "north", "up"))}
 
 
 def track_rows(number: int, seconds: NDArray[np.float64], path: NDArray[np.float64], model: str) -> Columns:
@@ -171,7 +178,8 @@ def track_rows(number: int, seconds: NDArray[np.float64], path: NDArray[np.float
         "model": np.array([model] * n, object),
         "n_plots": np.arange(1, n + 1),
         "class": np.array(["rocket-107" if model == "ballistic" else "unknown"] * n, object),
-        **{f"{axis}_m": path[:, i] for i, axis in enumerate(("east", "north", "up"))},
+        "debris": np.zeros(n, bool),
+        **state(path, np.gradient(path, seconds, axis=0)),
     }
 
 

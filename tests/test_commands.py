@@ -107,7 +107,7 @@ def test_run_json_tells_every_object_and_every_zone(summary: dict[str, Any]) -> 
 
 def test_every_key_of_run_json_has_its_entry_in_the_reference(summary: dict[str, Any]) -> None:
     page = (Path(__file__).parents[1] / "docs" / "reference" / "run-json.md").read_text(encoding="utf-8")
-    parts = {"Top level": summary, "counts": summary["counts"]}
+    parts = {"Top level": summary, "counts": summary["counts"], "tracking": summary["tracking"]}
     parts |= {name: rows[0] for name, rows in summary.items() if isinstance(rows, list) and rows and name in page}
     for heading, content in parts.items():
         if not isinstance(content, dict):

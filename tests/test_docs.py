@@ -136,6 +136,12 @@ def test_every_key_of_a_study_has_its_entry() -> None:
     check_keys("study.md", Study)
 
 
+def test_the_metrics_in_a_studys_row_have_their_entry() -> None:
+    from opencram.drive.trial import TRACKING
+
+    assert_same("study.md", "Tracking in a row", set(TRACKING), section("study.md", "Tracking in a row"))
+
+
 def test_marked_values_have_their_entry() -> None:
     from opencram.world.scenario import Marked
 

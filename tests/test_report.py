@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import sys
@@ -126,6 +127,17 @@ def test_rejects_and_health_are_shown(page: html.HtmlElement) -> None:
     assert "no scan for 3 s" in text_of(page)
 
 
+def test_tracking_is_told_as_run_json_has_it(folder: Path, page: html.HtmlElement) -> None:
+    told = json.loads((folder / "run.json").read_text("utf-8"))["tracking"]
+    (section,) = (s for s in page.iter("section") if s.findtext("h2") == "Tracking against the truth")
+    cells = {r[0].text_content(): " ".join(r[1].text_content().split()) for r in section.iter("tr")}
+    assert cells["GOSPA, mean (cut-off 150 m)"] == f"{told['gospa_m']:.1f} m"
+    assert cells["objects tracked (completeness)"] == f"{100 * told['siap_completeness']:.1f}%"
+    assert cells["off in position / velocity (mean)"] == "20.0 m / 0.0 m/s"
+    assert cells["false tracks per hour"] == "60.0"
+    assert cells["ballistic threats, told − launched"] == "-1"
+
+
 def test_entered_facts_are_marked_with_source_and_revision(page: html.HtmlElement) -> None:
     (first, _) = rows(page, "Entered by hand")
     assert first[:2] == ["Casualties", "a girl killed, five civilians wounded"]
@@ -136,7 +148,7 @@ def test_entered_facts_are_marked_with_source_and_revision(page: html.HtmlElemen
 def test_figures_are_there_named_and_without_clashing_ids(page: html.HtmlElement) -> None:
     drawings = list(page.iter("svg"))
     assert [s.get("aria-label") for s in drawings] == [
-        *("Map of the impacts", "Overview map", "Timeline", "Heights and prediction errors")
+        *("Map of the impacts", "Overview map", "Timeline", "Heights and prediction errors", "GOSPA over time")
     ]
     texts = {t.text_content().strip() for t in drawings[0].iter("text")}
     assert texts >= {"R1", "R2", "Compound", "Green Zone", "N"}
@@ -153,6 +165,15 @@ def test_the_same_folder_gives_the_same_bytes(folder: Path, tmp_path: Path) -> N
     assert [p.name for p in render_report(again)] == list(names)
     for name in names:
         assert (again / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_a_folder_from_before_tracking_was_told_is_written_again(folder: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again"
+    shutil.copytree(folder, again)
+    told = json.loads((again / "run.json").read_text("utf-8"))
+    del told["tracking"]
+    (again / "run.json").write_text(json.dumps(told), "utf-8")
+    assert "Tracking against the truth" not in render_report(again)[0].read_text("utf-8")
 
 
 def test_the_french_report_is_french(folder: Path, tmp_path: Path) -> None:

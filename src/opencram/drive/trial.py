@@ -11,6 +11,11 @@ from opencram.drive.simulate import simulate_in_memory
 from opencram.site import load_site
 from opencram.world.scenario import load_scenario
 
+TRACKING = (
+    *("gospa_m", "siap_completeness", "siap_ambiguity", "siap_spuriousness"),
+    *("initiation_delay_median_s", "false_tracks_per_h", "false_ballistic_tracks_per_h", "swaps", "count_error"),
+)
+"""The metrics of tracking that a row has, of those in run.json."""
 Row = dict[str, str | int | float | None]
 
 
@@ -24,7 +29,7 @@ def run_trial(scenario_name: str, site_name: str | None, seed: int) -> Row:
 
 
 def row_of(summary: dict[str, Any]) -> Row:
-    """A summary as scalars: its counts, how hits and warnings met, and its digest."""
+    """A summary as scalars: its counts, how hits and warnings met, how well it was tracked, and its digest."""
     hit = [zone for zone in summary["zones"] if zone["first_impact"] is not None]
     leads = [zone["lead_s"] for zone in hit if zone["lead_s"] is not None]
     warned = sum(zone["first_alert"] is not None and zone["lead_s"] is not None and zone["lead_s"] > 0 for zone in hit)
@@ -39,5 +44,6 @@ def row_of(summary: dict[str, Any]) -> Row:
         "lead_s_least": min(leads, default=None),
         "lead_s_median": median(leads) if leads else None,
         "zones_alerted": sum(zone["first_alert"] is not None for zone in summary["zones"]),
+        **{name: summary["tracking"][name] for name in TRACKING},
         "digest": summary["digest"],
     }

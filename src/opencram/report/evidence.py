@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 Columns = Mapping[str, NDArray[Any]]
 
-TRACK_COLUMNS = ["time", "track", "status", "model", "class", "east_m", "north_m", "up_m"]
+TRACK_COLUMNS = [
+    *("time", "track", "status", "model", "class", "debris"),
+    *("east_m", "north_m", "up_m", "east_mps", "north_mps", "up_mps"),
+]
 """What is read of the largest table."""
 
 

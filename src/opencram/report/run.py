@@ -13,9 +13,11 @@ from opencram.errors import InputError
 from opencram.report.evidence import Columns, Tables, by_track, confirmed_tracks, read_columns, read_tables, while_whole
 from opencram.report.metrics import Error, Row, prediction_errors
 from opencram.report.places import Places
+from opencram.report.run_tracking import scene_of_run
 from opencram.report.words import Language, time_ns
 
 if TYPE_CHECKING:
+    from opencram.report.moments import Scene
     from opencram.site import Site
     from opencram.world.scenario import Scenario
 
@@ -69,6 +71,16 @@ class Run:
     def object_of(self) -> Mapping[int, Row]:
         """Track -> object of run.json."""
         return {track: thing for thing in self.summary["objects"] for track in thing["tracks"]}
+
+    @cached_property
+    def scene(self) -> Scene | None:
+        """Tracks and truth at the same moments, as run.json's `tracking` was told from; None without a truth."""
+        if self.summary.get("tracking") is None:
+            return None
+        left_out = self.tracks.keys() - self.object_of.keys() - set(self.summary["tracks_unexplained"])
+        return scene_of_run(
+            self.tables, {o["id"]: o["class_true"] for o in self.summary["objects"]}, left_out, self.site
+        )
 
     def zone_title(self, zone: str | None, language: Language) -> str | None:
         """A zone's name for people."""

@@ -22,7 +22,10 @@ from opencram.report.evidence import (
     while_whole,
 )
 from opencram.report.matching import confirmed_rows, match_debris, match_tracks
+from opencram.report.moments import Scene
 from opencram.report.places import Places, clusters, ellipse_95
+from opencram.report.run_tracking import figures_of_run, scene_of_run
+from opencram.report.tracking_metrics import Figures
 from opencram.report.words import iso, time_ns
 from opencram.tables import Engagement, ZoneWarning
 
@@ -87,6 +90,14 @@ class Findings:
         return [track for track in self.tracks if track not in explained] if self.truth else []
 
     @cached_property
+    def scene(self) -> Scene | None:
+        """Tracks and truth at the same moments, without the tracks of debris and birds; None without a truth."""
+        if self.truth is None:
+            return None
+        left_out = self.tracks.keys() - self.matched.keys() - set(self.unexplained)
+        return scene_of_run(self.tables, {o.id: o.cls for o in self.truth.hostile}, left_out, self.site)
+
+    @cached_property
     def tracks_of(self) -> dict[str, list[int]]:
         """Object -> its tracks, the one with the most rows first."""
         found: dict[str, list[int]] = {}
@@ -123,6 +134,7 @@ def summarize(
         "approach": _approach(found),
         "tracks_confirmed": len(found.tracks),
         "tracks_unexplained": found.unexplained,
+        "tracking": _tracking(found),
         "engagements": [_engagement(found, e) for e in decisions.engagements],
         "rejects": _rejects(decisions),
         "health": [
@@ -130,6 +142,11 @@ def summarize(
             for h in decisions.health
         ],
     }
+
+
+def _tracking(found: Findings) -> Figures | None:
+    seen = {name: min(int(found.tracks[n]["time"][0]) for n in tracks) for name, tracks in found.tracks_of.items()}
+    return figures_of_run(found.scene, seen, (found.meta.start_ns, found.meta.end_ns))
 
 
 def _true_object(found: Findings, thing: TruthObject) -> Row:
