@@ -8,6 +8,7 @@ from opencram.physics.frames import Origin, enu_to_spherical, sensor_rotation
 from opencram.physics.place import environment
 from opencram.physics.threats import catalogue
 from opencram.tables import BALLISTIC, FloatArray
+from opencram.tracking.bank import COUNT, WHOLE
 from opencram.tracking.filters import advance_track
 from opencram.tracking.gating import candidates
 from opencram.tracking.scan import begin
@@ -97,8 +98,10 @@ def pairs_of(tracks: list[tuple[FloatArray, FloatArray, FloatArray]], plots: Flo
     bank = [np.array([t[i] for t in tracks]) for i in range(3)]
     bank[1:2] = [np.ascontiguousarray(bank[1])]
     room = [np.empty_like(a) for a in bank]
+    whole = np.zeros((n, WHOLE), np.int64)
+    whole[:, COUNT] = 9
     begins, plot_of, like = candidates(
-        *bank, np.zeros(n, np.int64), np.full(n, 9, np.int64), when, plots, np.array([SIGMA] * len(plots)),
+        *bank, whole, when, plots, np.array([SIGMA] * len(plots)),
         np.ones((n, 4)), PLACE, ROT, *WORLD, *room, np.empty(n, np.int64),
     )  # fmt: skip
     return list(zip(np.repeat(np.arange(n), np.diff(begins)).tolist(), plot_of.tolist(), strict=True)), like.tolist()

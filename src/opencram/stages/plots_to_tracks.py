@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from opencram.physics.layout import FEWEST_FALSE_PLOTS, RANGE_RATE_SPAN_MPS, Layout, layout_of
+from opencram.physics.layout import FEWEST_FALSE_PLOTS, Layout, layout_of
 from opencram.physics.threats import catalogue
 from opencram.site import Site
 from opencram.tables import (
@@ -24,14 +24,13 @@ from opencram.tables import (
     Tracks,
 )
 from opencram.tracking import lifecycle
-from opencram.tracking.association import assign, crowding, evidence
+from opencram.tracking.bank import BORN, COUNT, DEBRIS, MODEL, REAL, SCORE, STATUS, TIME, TRACK, WHOLE, Bank
 from opencram.tracking.clutter import Learnt, learn_detection, learn_false, volume_of
 from opencram.tracking.filters import MODEL_PRIOR, MODELS, STATES
 from opencram.tracking.gating import candidates
-from opencram.tracking.lifecycle import Bank
+from opencram.tracking.lifecycle import confirm
 from opencram.tracking.noise import as_stated, no_plots
-from opencram.tracking.resolution import share_unresolved
-from opencram.tracking.scan import begin, given_up, tell, use_plots
+from opencram.tracking.scan import begin, given_up, settle, tell, use_plots
 
 GENERIC_SHAPE = "shell-155"
 """Whose drag curve the filter flies before the class is known; the ballistic coefficient takes up the difference."""
@@ -74,29 +73,29 @@ def plots_to_tracks(state: TracksState, scan: Plots, site: Site) -> Tracks:
         return Tracks.empty()
     bank, look = state.bank, _look(state, scan, layout_of(site))
     gates = _gates(bank, look)
-    gain = gates.like + math.log(look.p_detect) - look.ln_false
-    gain[look.rated[gates.plot_of]] += math.log(RANGE_RATE_SPAN_MPS)
-    chosen, partner = _associate(bank, gates, gain, look)
-    _learn(state, look, chosen)
-    rows, told = _told(state, gates, gain, chosen, partner, look)
-    _use(bank, chosen, partner, gates, look)
-    lifecycle.hit(bank, rows, told)
-    same, heir = lifecycle.confirm(
-        chosen, partner, bank.status, bank.score, bank.n_plots, bank.time_ns, bank.mean, bank.cov, bank.apart,
-        int(look.layout.update_ns[look.sensor]), look.layout.resolution[look.sensor], *look.pose,
+    chosen, partner, free = settle(
+        gates.begins, gates.plot_of, gates.like, bank.whole, bank.real, bank.mean, look.time_ns, look.z, look.sigma,
+        look.ln_false, look.p_detect, look.update_ns, look.cell, *look.pose,
     )  # fmt: skip
-    free = np.ones(len(scan), np.bool_)
-    free[chosen[chosen >= 0]] = False
+    _learn(state, look, chosen)
+    use_plots(
+        chosen, partner, bank.whole, bank.mean, bank.cov, bank.mode, bank.latest, bank.noise, gates.worse,
+        gates.x, gates.p, gates.w, gates.ready_ns, look.time_ns, look.z, look.sigma, look.cell, look.sensor,
+        *look.pose, *look.world,
+    )  # fmt: skip
+    same, heir = confirm(
+        chosen, partner, bank.whole, bank.real, bank.mean, bank.cov, look.update_ns, look.cell, *look.pose
+    )  # fmt: skip
     if (same >= 0).any():
         for row in np.flatnonzero(heir).tolist():
-            lifecycle.take_over(bank, int(same[row]), row)
+            bank.take_over(int(same[row]), row)
             chosen[same[row]] = chosen[row]
         bank.keep(same < 0)
         chosen = chosen[same < 0]
     rows = np.flatnonzero(chosen >= 0)
     born = _give_birth(state, np.flatnonzero(free), look)
     rows = np.concatenate([rows, np.arange(len(bank) - len(born), len(bank))])
-    return _report(bank, rows, np.concatenate([chosen[rows[: len(rows) - len(born)]], born]))
+    return _report(bank, rows, np.concatenate([chosen[chosen >= 0], born]))
 
 
 def let_go(state: TracksState, now_ns: int, site: Site) -> None:
@@ -105,10 +104,10 @@ def let_go(state: TracksState, now_ns: int, site: Site) -> None:
     if not len(bank):
         return
     layout = layout_of(site)
-    ln_miss = [_ln_miss(_p_detect(state, s, layout)) for s in range(len(layout.update_ns))]
+    p_detect = np.array([_p_detect(state, s, layout) for s in range(len(layout.update_ns))])
     ended = given_up(
-        now_ns, bank.time_ns, bank.status, bank.best - bank.score, bank.mean, np.array(ln_miss), layout.update_ns,
-        layout.coverage, layout.sensor_enu_m, layout.sensor_rot,
+        now_ns, bank.whole, bank.real, bank.mean, p_detect, layout.update_ns, layout.coverage, layout.sensor_enu_m,
+        layout.sensor_rot,
     )  # fmt: skip
     if ended.any():
         bank.keep(~ended)
@@ -140,11 +139,20 @@ class Look(NamedTuple):
     time_ns: IntArray
     z: FloatArray
     sigma: FloatArray
-    rated: BoolArray
-    """Whether each plot (m,) has a range rate that counts."""
     ln_false: float
     """Logarithm of the density of false plots, per m and rad (and rad of elevation, where measured)."""
     p_detect: float
+
+    @property
+    def update_ns(self) -> int:
+        """The time between two looks."""
+        return int(self.layout.update_ns[self.sensor])
+
+    @property
+    def cell(self) -> FloatArray:
+        """Its resolution cell: range (m), azimuth and elevation (rad)."""
+        cell: FloatArray = self.layout.resolution[self.sensor]
+        return cell
 
     @property
     def pose(self) -> tuple[FloatArray, FloatArray]:
@@ -174,9 +182,8 @@ def _look(state: TracksState, scan: Plots, layout: Layout) -> Look:
     sensor = int(scan.sensor[0])
     z = np.column_stack([scan.range_m, scan.az_rad, scan.el_rad, scan.range_rate_mps])
     sigma = layout.plot_sigma(sensor, scan.snr_db)
-    rated = ~np.isnan(z[:, 3]) & ~np.isnan(layout.sensor_sigma[sensor, 3])
     time_ns, ln_false = np.ascontiguousarray(scan.time_ns), _ln_false_density(state, sensor, layout)
-    return Look(sensor, layout, time_ns, z, sigma, rated, ln_false, _p_detect(state, sensor, layout))
+    return Look(sensor, layout, time_ns, z, sigma, ln_false, _p_detect(state, sensor, layout))
 
 
 def _gates(bank: Bank, look: Look) -> Gates:
@@ -185,7 +192,7 @@ def _gates(bank: Bank, look: Look) -> Gates:
     x, p, w = np.empty((n, MODELS, STATES)), np.empty((n, MODELS, STATES, STATES)), np.empty((n, MODELS))
     ready_ns = np.empty(n, np.int64)
     found = candidates(
-        bank.mean, bank.cov, bank.mode, bank.time_ns, bank.n_plots, look.time_ns, look.z, look.sigma, worse,
+        bank.mean, bank.cov, bank.mode, bank.whole, look.time_ns, look.z, look.sigma, worse,
         *look.pose, *look.world, x, p, w, ready_ns,
     )  # fmt: skip
     return Gates(*found, worse, x, p, w, ready_ns)
@@ -210,11 +217,6 @@ def _p_detect(state: TracksState, sensor: int, layout: Layout) -> float:
     return state.learnt.get(sensor, Learnt()).p_detect if math.isnan(stated) else stated
 
 
-def _ln_miss(p_detect: float) -> float:
-    """What a look that should have seen an object, and did not, takes off its score: below zero."""
-    return math.log(max(1.0 - p_detect, 1e-3))
-
-
 def _learn(state: TracksState, look: Look, chosen: IntArray) -> None:
     """Learn from a scan what the site leaves open: which plots no confirmed track used, how long tracks were missed."""
     layout, sensor = look.layout, look.sensor
@@ -225,52 +227,6 @@ def _learn(state: TracksState, look: Look, chosen: IntArray) -> None:
     learn_false(learnt, np.delete(look.z[:, :3], chosen[rows], axis=0))
     since_ns = look.time_ns[chosen[rows]] - bank.time_ns[rows]
     learn_detection(learnt, np.maximum(np.rint(since_ns / layout.update_ns[sensor]), 1.0))
-
-
-def _associate(bank: Bank, gates: Gates, gain: FloatArray, look: Look) -> tuple[IntArray, IntArray]:
-    """Each track's plot, -1 for none, and the track that it shares it with, -1 for nobody: (n,) each.
-
-    The confirmed choose first, what two of them may have given together is theirs too, then come the tracks with a
-    past, then the single plots.
-    """
-    pairs = gates.begins, gates.plot_of, gain
-    chosen, taken = np.full(len(bank), -1, np.int64), np.zeros(len(look.time_ns), np.bool_)
-    confirmed = bank.status == CONFIRMED
-    assign(*pairs, confirmed, taken, chosen)
-    partner = share_unresolved(
-        chosen, confirmed, taken, bank.mean, bank.time_ns, look.time_ns, look.z,
-        look.layout.resolution[look.sensor], *look.pose,
-    )  # fmt: skip
-    assign(*pairs, ~confirmed & (bank.n_plots > 1), taken, chosen)
-    assign(*pairs, ~confirmed & (bank.n_plots == 1), taken, chosen)
-    return chosen, partner
-
-
-def _told(
-    state: TracksState, gates: Gates, gain: FloatArray, chosen: IntArray, partner: IntArray, look: Look
-) -> tuple[IntArray, FloatArray]:
-    """The tracks (k,) that have a plot of their own, and what it and the looks missed before it add to their scores.
-
-    A plot that is shared says nothing of either track's existence.
-    """
-    bank, free = state.bank, np.ones(len(look.time_ns), np.bool_)
-    free[chosen[(chosen >= 0) & (bank.status == CONFIRMED)]] = False
-    crowd = crowding(look.z, free, look.ln_false)
-    rows = np.flatnonzero((chosen >= 0) & (partner < 0))
-    told = evidence(gates.begins, gates.plot_of, gain, chosen, bank.n_plots > 1, crowd)[rows]
-    missed = (look.time_ns[chosen[rows]] - bank.time_ns[rows]) / look.layout.update_ns[look.sensor]
-    told += np.maximum(np.rint(missed) - 1.0, 0.0) * _ln_miss(look.p_detect)
-    return rows, told
-
-
-def _use(bank: Bank, chosen: IntArray, partner: IntArray, gates: Gates, look: Look) -> None:
-    """Each track takes its plot; one that it shares with another is as wide as the radar's cell."""
-    use_plots(
-        chosen, partner >= 0, bank.mean, bank.cov, bank.mode, bank.time_ns, bank.born_ns, bank.model, bank.debris,
-        bank.latest, bank.noise, gates.worse, gates.x, gates.p, gates.w, gates.ready_ns, bank.n_plots,
-        look.time_ns, look.z, look.sigma, np.append(look.layout.resolution[look.sensor], np.nan), look.sensor,
-        *look.pose, *look.world,
-    )  # fmt: skip
 
 
 def _give_birth(state: TracksState, free: IntArray, look: Look) -> IntArray:
@@ -288,26 +244,12 @@ def _give_birth(state: TracksState, free: IntArray, look: Look) -> IntArray:
     debris = _from_breakup(state.breakups, time_ns, mean[:, OTHER, :3])
     if debris.any():
         lifecycle.as_debris(mean, cov, debris)
-    score = np.full(n, lifecycle.BIRTH_SCORE)
-    state.bank.append(
-        Bank(
-            track=state.next_track + np.arange(n, dtype=np.int64),
-            born_ns=time_ns.copy(),
-            time_ns=time_ns.copy(),
-            n_plots=np.ones(n, np.int64),
-            status=np.full(n, TENTATIVE, np.int64),
-            model=np.full(n, OTHER, np.int64),
-            mean=mean,
-            cov=cov,
-            mode=np.tile(MODEL_PRIOR, (n, 1)),
-            score=score,
-            best=score.copy(),
-            debris=debris,
-            latest=no_plots(n),
-            noise=as_stated(n),
-            apart=np.zeros(n, np.int64),
-        )
-    )
+    whole = np.zeros((n, WHOLE), np.int64)
+    whole[:, TRACK] = state.next_track + np.arange(n)
+    whole[:, BORN] = whole[:, TIME] = time_ns
+    whole[:, COUNT], whole[:, STATUS], whole[:, MODEL], whole[:, DEBRIS] = 1, TENTATIVE, OTHER, debris
+    mode, real = np.tile(MODEL_PRIOR, (n, 1)), np.full((n, REAL), lifecycle.BIRTH_SCORE)
+    state.bank.append(Bank(whole, real, mean, cov, mode, no_plots(n), as_stated(n)))
     state.next_track += n
     return able
 
@@ -327,19 +269,20 @@ def _report(bank: Bank, rows: IntArray, plots: IntArray) -> Tracks:
     """The rows of the tracks table: the model that a track is called by gives its mean and covariance."""
     n = len(rows)
     p, x, spread = np.empty(n), np.empty((n, STATES)), np.empty((n, STATES, STATES))
-    tell(rows, bank.mean, bank.cov, bank.mode, bank.model, bank.debris, p, x, spread)
+    tell(rows, bank.whole, bank.mean, bank.cov, bank.mode, p, x, spread)
+    columns = bank.whole[rows].T.copy()
     return Tracks(
-        time_ns=bank.time_ns[rows],
-        track=bank.track[rows],
-        status=bank.status[rows],
-        model=bank.model[rows],
-        n_plots=bank.n_plots[rows],
-        existence=1.0 / (1.0 + np.exp(-bank.score[rows])),
+        time_ns=columns[TIME],
+        track=columns[TRACK],
+        status=columns[STATUS],
+        model=columns[MODEL],
+        n_plots=columns[COUNT],
+        existence=1.0 / (1.0 + np.exp(-bank.real[rows, SCORE])),
         p_ballistic=p,
         cls=np.full(n, UNKNOWN, np.int64),
         mean=x,
         cov=spread,
-        born_ns=bank.born_ns[rows],
+        born_ns=columns[BORN],
         plot=plots.astype(np.int64),
-        debris=bank.debris[rows],
+        debris=columns[DEBRIS] != 0,
     )

@@ -88,59 +88,58 @@ def room() -> Room:
         np.empty((MEASURED, STATES)),
         np.empty((MODELS, MEASURED, MEASURED)),
         np.empty((MEASURED, MEASURED)),
-        np.empty((3, STATES)),
+        np.empty((2, STATES)),
         np.empty(MODELS),
     )
 
 
 @device
-def _rate(i: int, j: int) -> float:
-    """How often a second model i gives way to model j."""
+def _leaves(i: int, j: int, dt: float) -> float:
+    """Probability that model i has given way to another model j after dt seconds."""
     if i == BALLISTIC:
-        return SPOILT_RATE if j == OTHER else NEVER_RATE
-    if j == BALLISTIC:
-        return BURNOUT_RATE if i == OTHER else NEVER_RATE
-    return TURN_RATE
+        rate = SPOILT_RATE if j == OTHER else NEVER_RATE
+    elif j == BALLISTIC:
+        rate = BURNOUT_RATE if i == OTHER else NEVER_RATE
+    else:
+        rate = TURN_RATE
+    return min(rate * dt, MOST_CHANGE)
 
 
 @device
 def _change(i: int, j: int, dt: float) -> float:
     """Probability that model i has given way to model j after dt seconds; of its own staying where i is j."""
     if i != j:
-        return min(_rate(i, j) * dt, MOST_CHANGE)
-    stays = 1.0
-    for k in range(MODELS):
-        if k != i:
-            stays -= min(_rate(i, k) * dt, MOST_CHANGE)
-    return stays
+        return _leaves(i, j, dt)
+    return 1.0 - _leaves(i, (i + 1) % MODELS, dt) - _leaves(i, (i + 2) % MODELS, dt)
 
 
 @device
 def _mix(
-    mean: FloatArray, cov: FloatArray, mode: FloatArray, dt: float, x: FloatArray, p: FloatArray, w: FloatArray
-) -> None:
+    mean: FloatArray, cov: FloatArray, mode: FloatArray, dt: float,
+    x: FloatArray, p: FloatArray, w: FloatArray, apart: FloatArray,
+) -> None:  # fmt: skip
     """Each model starts from the mixture of all, weighed by the chance that each was the right one until now."""
     for j in range(MODELS):
         w[j] = 0.0
         for i in range(MODELS):
             w[j] += _change(i, j, dt) * mode[i]
-        x[j] = 0.0
+        x[j], p[j] = 0.0, 0.0
         for i in range(MODELS):
             share = _change(i, j, dt) * mode[i] / w[j]
             for a in range(STATES):
                 x[j, a] += share * mean[i, a]
-        p[j] = 0.0
         size = STATES if j == BALLISTIC else KINEMATIC
         for i in range(MODELS):
             share = _change(i, j, dt) * mode[i] / w[j]
             if share < LEAST_SHARE:
                 continue
+            for a in range(STATES):
+                apart[a] = mean[i, a] - x[j, a]
             for a in range(size):
-                apart = mean[i, a] - x[j, a]
                 for b in range(a + 1):
-                    p[j, a, b] += share * (cov[i, a, b] + apart * (mean[i, b] - x[j, b]))
+                    p[j, a, b] += share * (cov[i, a, b] + apart[a] * apart[b])
             if j != BALLISTIC:
-                p[j, 6, 6] += share * (cov[i, 6, 6] + (mean[i, 6] - x[j, 6]) ** 2)
+                p[j, 6, 6] += share * (cov[i, 6, 6] + apart[6] * apart[6])
         for a in range(size):
             for b in range(a):
                 p[j, b, a] = p[j, a, b]
@@ -199,7 +198,7 @@ def predict(
 ) -> None:  # fmt: skip
     """All models after dt seconds, into x, p and w; without noise (and of either sign) for a plot that came late."""
     if noisy:
-        _mix(mean, cov, mode, dt, x, p, w)
+        _mix(mean, cov, mode, dt, x, p, w, to.solved[0])
     else:
         x[:], p[:], w[:] = mean, cov, mode
     _coast(x[OTHER], p[OTHER], dt)
@@ -257,27 +256,31 @@ def residual(m: int, z: float, h: float) -> float:
 
 
 @device
-def _seen_by(m: int) -> int:
-    """How many of the state's first parts a measured quantity depends on: the range rate on the velocity as well."""
-    return KINEMATIC if m == 3 else 3
+def expect(
+    x: FloatArray, p: FloatArray, place: FloatArray, rot: FloatArray, m: int, rated: bool, to: Room
+) -> None:  # fmt: skip
+    """What is expected to be measured of model m's state: mean, derivative and covariance, into the room.
 
-
-@device
-def expect(x: FloatArray, p: FloatArray, place: FloatArray, rot: FloatArray, m: int, to: Room) -> None:
-    """What is expected to be measured of model m's state: mean, derivative and covariance, into the room."""
-    h, jac, hph = to.h[m], to.jac[m], to.hph[m]
+    Without `rated` the range rate, the only quantity that depends on the velocity, is left out.
+    """
+    h, jac, hph, ph = to.h[m], to.jac[m], to.hph[m], to.ph
     observe(x, place, rot, h, jac)
-    for a in range(MEASURED):
+    for a in range(3):
+        j0, j1, j2 = jac[a, 0], jac[a, 1], jac[a, 2]
         for i in range(KINEMATIC):
-            s = 0.0
-            for k in range(_seen_by(a)):
-                s += p[i, k] * jac[a, k]
-            to.ph[a, i] = s
+            ph[a, i] = p[0, i] * j0 + p[1, i] * j1 + p[2, i] * j2
         for b in range(a + 1):
-            s = 0.0
-            for k in range(_seen_by(b)):
-                s += jac[b, k] * to.ph[a, k]
-            hph[a, b] = s
+            hph[a, b] = jac[b, 0] * ph[a, 0] + jac[b, 1] * ph[a, 1] + jac[b, 2] * ph[a, 2]
+    if not rated:
+        return
+    for b in range(MEASURED):
+        hph[3, b] = 0.0
+    for i in range(KINEMATIC):
+        ph[3, i] = 0.0
+        for k in range(KINEMATIC):
+            ph[3, i] += p[i, k] * jac[3, k]
+        for b in range(MEASURED):
+            hph[3, b] += jac[b, i] * ph[3, i]
 
 
 @device
@@ -312,29 +315,34 @@ def _update(
     x: FloatArray, p: FloatArray, z: FloatArray, sigma: FloatArray, place: FloatArray, rot: FloatArray, to: Room
 ) -> float:
     """Kalman update of one model with one plot, in place; returns the log-likelihood."""
-    h, jac, shift, gain, ph = to.h[0], to.jac[0], to.solved[0], to.solved[1], to.solved[2]
+    h, jac, shift, ph = to.h[0], to.jac[0], to.solved[0], to.solved[1]
     observe(x, place, rot, h, jac)
     shift[:] = 0.0
     chi2, volume, n = 0.0, 1.0, 0
     for m in range(MEASURED):
         if math.isnan(z[m]) or math.isnan(sigma[m]):
             continue
-        s, nu, width = sigma[m] * sigma[m], residual(m, z[m], h[m]), _seen_by(m)
+        j0, j1, j2 = jac[m, 0], jac[m, 1], jac[m, 2]
         for i in range(STATES):
-            ph[i] = 0.0
-            for k in range(width):
-                ph[i] += p[i, k] * jac[m, k]
-        for k in range(width):
-            s += jac[m, k] * ph[k]
-            nu -= jac[m, k] * shift[k]
+            ph[i] = p[0, i] * j0 + p[1, i] * j1 + p[2, i] * j2
+        s = sigma[m] * sigma[m]
+        nu = residual(m, z[m], h[m]) - j0 * shift[0] - j1 * shift[1] - j2 * shift[2]
+        if m == 3:
+            for k in range(3, KINEMATIC):
+                nu -= jac[m, k] * shift[k]
+                for i in range(STATES):
+                    ph[i] += p[k, i] * jac[m, k]
+            for k in range(3, KINEMATIC):
+                s += jac[m, k] * ph[k]
+        s += j0 * ph[0] + j1 * ph[1] + j2 * ph[2]
+        per = 1.0 / s
         for i in range(STATES):
-            gain[i] = ph[i] / s
-            shift[i] += gain[i] * nu
-        for i in range(STATES):
+            gain = ph[i] * per
+            shift[i] += gain * nu
             for k in range(i + 1):
-                p[i, k] -= gain[i] * ph[k]
+                p[i, k] -= gain * ph[k]
                 p[k, i] = p[i, k]
-        chi2 += nu * nu / s
+        chi2 += nu * nu * per
         volume *= s
         n += 1
     for i in range(STATES):

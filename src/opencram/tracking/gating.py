@@ -11,6 +11,7 @@ import numpy as np
 
 from opencram.physics.kernel import device, kernel
 from opencram.tables import BALLISTIC, FloatArray, IntArray
+from opencram.tracking.bank import COUNT, TIME
 from opencram.tracking.filters import (
     GATE_CHI2,
     MEASURED,
@@ -103,12 +104,12 @@ def _likelihood(
 
 @kernel(
     "Tuple((int64[::1], int64[::1], float64[::1]))("
-    "float64[:,:,::1], float64[:,:,:,::1], float64[:,::1], int64[::1], int64[::1], int64[::1], float64[:,::1],"
+    "float64[:,:,::1], float64[:,:,:,::1], float64[:,::1], int64[:,::1], int64[::1], float64[:,::1],"
     "float64[:,::1], float64[:,::1], float64[::1], float64[:,::1], float64[::1], float64[:,::1], float64[::1],"
     "float64[:,:,::1], float64[:,:,:,::1], float64[:,::1], int64[::1])"
 )
 def candidates(
-    mean: FloatArray, cov: FloatArray, mode: FloatArray, time_ns: IntArray, n_plots: IntArray,
+    mean: FloatArray, cov: FloatArray, mode: FloatArray, whole: IntArray,
     plot_ns: IntArray, plots: FloatArray, sigma: FloatArray, worse: FloatArray,
     place: FloatArray, rot: FloatArray, env: FloatArray, air: FloatArray, drag: FloatArray,
     x: FloatArray, p: FloatArray, w: FloatArray, ready_ns: IntArray,
@@ -119,7 +120,7 @@ def candidates(
     to each plot's own time (a rotating radar's differ), once where they are equal; the last prediction stays in
     x (n, 3, 7), p (n, 3, 7, 7) and w (n, 3), and its time in `ready_ns` (n).
     """
-    n, many, to = len(time_ns), len(plot_ns), room()
+    n, many, to = len(whole), len(plot_ns), room()
     begins, plot_of, like = np.zeros(n + 1, np.int64), np.empty(FIRST_PAIRS, np.int64), np.empty(FIRST_PAIRS)
     order = np.argsort(plots[:, 0], kind="mergesort")
     ranges, at, own, bounds = plots[order, 0], np.empty((many, 3)), np.empty(4), np.empty(5)
@@ -127,12 +128,12 @@ def candidates(
     for j in range(many):
         cartesian(plots[j], place, rot, at[j])
         across = max(across, plots[j, 0] * max(sigma[j, 1], 0.0 if math.isnan(sigma[j, 2]) else sigma[j, 2]))
-    pairs = 0
+    pairs, rated = 0, not math.isnan(sigma[0, 3])
     for i in range(n):
-        models = 1 if n_plots[i] == 1 else MODELS
+        time_ns, models = whole[i, TIME], 1 if whole[i, COUNT] == 1 else MODELS
         ready_ns[i] = NOT_YET
         _bounds(mean[i], cov[i], models, bounds)
-        middle_s, half_s = ((first_ns + last_ns) // 2 - time_ns[i]) * 1e-9, 0.5e-9 * (last_ns - first_ns)
+        middle_s, half_s = ((first_ns + last_ns) // 2 - time_ns) * 1e-9, 0.5e-9 * (last_ns - first_ns)
         speed = abs(mean[i, 0, 3]) + abs(mean[i, 0, 4]) + abs(mean[i, 0, 5])
         wide = _reach(bounds, abs(middle_s) + half_s, worse[i, 1:3].max() * across, worse[i, 0] * sigma[:, 0].max())
         wide += half_s * speed
@@ -141,7 +142,7 @@ def candidates(
             if ranges[s] > centre + wide:
                 break
             j = order[s]
-            dt = (plot_ns[j] - time_ns[i]) * 1e-9
+            dt = (plot_ns[j] - time_ns) * 1e-9
             if dt < 0.0 and not can_go_back(mean[i, BALLISTIC], -dt):
                 continue
             if math.isnan(plots[j, 2]):
@@ -158,7 +159,7 @@ def candidates(
                     predict(mean[i], cov[i], mode[i], dt, dt > 0.0, env, air, drag, x[i], p[i], w[i], to)
                 ready_ns[i] = plot_ns[j]
                 for m in range(models):
-                    expect(x[i, m], p[i, m], place, rot, m, to)
+                    expect(x[i, m], p[i, m], place, rot, m, rated, to)
             found = _likelihood(w[i], models, plots[j], sigma[j], worse[i], own, to)
             if found > -math.inf:
                 if pairs == len(plot_of):

@@ -6,14 +6,12 @@ with each look that should have seen the object and did not.
 """
 
 import math
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from opencram.physics.kernel import device, kernel
 from opencram.tables import CONFIRMED, OTHER, BoolArray, FloatArray, IntArray
-from opencram.tracking.filters import MODELS, STATES
-from opencram.tracking.noise import as_stated, no_plots
+from opencram.tracking.bank import APART, COUNT, DEBRIS, SCORE, STATUS, TIME, Bank
 from opencram.tracking.resolution import in_one_cell, seen_at
 
 MAX_TRACKS = 2_000
@@ -52,57 +50,6 @@ BREAKUP_KICK_MPS = 50.0
 """What a break-up may change a piece's velocity by, one sigma per axis (assumed)."""
 
 
-def _floats(*tail: int) -> FloatArray:
-    return np.empty((0, *tail))
-
-
-def _ints() -> IntArray:
-    return np.empty(0, np.int64)
-
-
-@dataclass
-class Bank:
-    """All live tracks, one row each, in order of birth."""
-
-    track: IntArray = field(default_factory=_ints)
-    born_ns: IntArray = field(default_factory=_ints)
-    time_ns: IntArray = field(default_factory=_ints)
-    n_plots: IntArray = field(default_factory=_ints)
-    status: IntArray = field(default_factory=_ints)
-    model: IntArray = field(default_factory=_ints)
-    mean: FloatArray = field(default_factory=lambda: _floats(MODELS, STATES))
-    cov: FloatArray = field(default_factory=lambda: _floats(MODELS, STATES, STATES))
-    mode: FloatArray = field(default_factory=lambda: _floats(MODELS))
-    score: FloatArray = field(default_factory=_floats)
-    best: FloatArray = field(default_factory=_floats)
-    debris: BoolArray = field(default_factory=lambda: np.empty(0, np.bool_))
-    latest: FloatArray = field(default_factory=lambda: no_plots(0))
-    noise: FloatArray = field(default_factory=lambda: as_stated(0))
-    """How the radar's errors compare with those stated, as `noise` has it."""
-    apart: IntArray = field(default_factory=_ints)
-    """In how many scans it was seen beside an older track that it agrees with."""
-
-    def __len__(self) -> int:
-        return len(self.track)
-
-    def keep(self, rows: BoolArray) -> None:
-        """Forget all tracks but these."""
-        for name in self.__dataclass_fields__:
-            setattr(self, name, getattr(self, name)[rows])
-
-    def append(self, other: "Bank") -> None:
-        """Add the rows of another bank behind these."""
-        for name in self.__dataclass_fields__:
-            setattr(self, name, np.concatenate([getattr(self, name), getattr(other, name)]))
-
-
-def hit(bank: Bank, rows: IntArray, gain: FloatArray) -> None:
-    """Tracks that used a plot: their score grows."""
-    bank.score[rows] = np.minimum(bank.score[rows] + gain, HIGHEST_SCORE)
-    bank.best[rows] = np.maximum(bank.best[rows], bank.score[rows])
-    bank.n_plots[rows] += 1
-
-
 @device
 def _distance2(off: FloatArray, spread: FloatArray) -> float:
     """Squared Mahalanobis distance of an offset (3) under a covariance (3, 3), by the adjugate."""
@@ -139,19 +86,18 @@ def _agree(
 
 
 @kernel(
-    "Tuple((int64[::1], boolean[::1]))(int64[::1], int64[::1], int64[::1], float64[::1], int64[::1], int64[::1],"
-    "float64[:,:,::1], float64[:,:,:,::1], int64[::1], int64, float64[::1], float64[::1], float64[:,::1])"
+    "Tuple((int64[::1], boolean[::1]))(int64[::1], int64[::1], int64[:,::1], float64[:,::1], float64[:,:,::1],"
+    "float64[:,:,:,::1], int64, float64[::1], float64[::1], float64[:,::1])"
 )
 def confirm(
-    chosen: IntArray, partner: IntArray, status: IntArray, score: FloatArray, n_plots: IntArray, time_ns: IntArray,
-    mean: FloatArray, cov: FloatArray, apart: IntArray,
+    chosen: IntArray, partner: IntArray, whole: IntArray, real: FloatArray, mean: FloatArray, cov: FloatArray,
     update_ns: int, resolution: FloatArray, place: FloatArray, rot: FloatArray,
 ) -> tuple[IntArray, BoolArray]:  # fmt: skip
-    """Confirm, in `status`, the tracks (n) that just earned it; of those that are a confirmed one its row, else -1.
+    """Confirm, in `whole`, the tracks (n) that just earned it; of those that are a confirmed one its row, else -1.
 
     Two tracks can share an object's first plots, above all where two radars see it. They are taken for one when place
     and velocity agree within the covariances of the loosest model, until they have been seen side by side, each with a
-    plot of its own in one scan: `apart` (n) counts that, in place.
+    plot of its own in one scan, which the bank counts.
 
     A track that is to be confirmed in the resolution cell of one that has just been lost is that one, off by what the
     echo jumped: two objects seen as one have parted, or a wrong plot has bent it. The second array says which are so.
@@ -159,19 +105,18 @@ def confirm(
     same, heir = np.full(len(chosen), -1, np.int64), np.zeros(len(chosen), np.bool_)
     off, spread, mine, other = np.empty(3), np.empty((3, 3)), np.empty(3), np.empty(3)
     for i in range(len(chosen)):
-        ready = score[i] >= CONFIRM_SCORE and n_plots[i] >= CONFIRM_PLOTS
-        if chosen[i] < 0 or status[i] == CONFIRMED or not ready:
+        ready = real[i, SCORE] >= CONFIRM_SCORE and whole[i, COUNT] >= CONFIRM_PLOTS
+        if chosen[i] < 0 or whole[i, STATUS] == CONFIRMED or not ready:
             continue
         held = False
         for k in range(len(chosen)):
-            if status[k] != CONFIRMED or apart[i] >= SIDE_BY_SIDE:
+            if whole[k, STATUS] != CONFIRMED or whole[i, APART] >= SIDE_BY_SIDE:
                 continue
-            dt_s, taken = (time_ns[i] - time_ns[k]) * 1e-9, chosen[k] >= 0 and partner[k] < 0
+            dt_s, taken = (whole[i, TIME] - whole[k, TIME]) * 1e-9, chosen[k] >= 0 and partner[k] < 0
             at, speed = _agree(mean[i, OTHER], cov[i, OTHER], mean[k, OTHER], cov[k, OTHER], dt_s, off, spread)
             if not speed or (taken and not at):
                 continue
-            lost = chosen[k] < 0 and dt_s * 1e9 > LOST_LOOKS * update_ns
-            if lost:
+            if chosen[k] < 0 and dt_s * 1e9 > LOST_LOOKS * update_ns:
                 seen_at(mean[i, OTHER], 0.0, place, rot, mine)
                 seen_at(mean[k, OTHER], dt_s, place, rot, other)
                 heir[i] = in_one_cell(mine, other, resolution)
@@ -180,17 +125,10 @@ def confirm(
                 break
             held = held or at
         if held and same[i] < 0:
-            apart[i] += 1
+            whole[i, APART] += 1
         elif same[i] < 0:
-            status[i] = CONFIRMED
+            whole[i, STATUS] = CONFIRMED
     return same, heir
-
-
-def take_over(bank: Bank, row: int, heir: int) -> None:
-    """A track goes on as another one, that is the same object: its number, its name and its past, the other's state."""
-    for name in ("mean", "cov", "mode", "time_ns", "latest", "noise"):
-        getattr(bank, name)[row] = getattr(bank, name)[heir]
-    bank.n_plots[row] += bank.n_plots[heir]
 
 
 def as_debris(mean: FloatArray, cov: FloatArray, rows: BoolArray) -> None:
@@ -201,7 +139,7 @@ def as_debris(mean: FloatArray, cov: FloatArray, rows: BoolArray) -> None:
 
 def break_up(bank: Bank, rows: BoolArray) -> None:
     """Tracks whose object was broken up follow one of its pieces from now on: another drag, a kick, another name."""
-    bank.debris |= rows
+    bank.whole[rows, DEBRIS] = 1
     for row in np.flatnonzero(rows):
         bank.mean[row, :, 6] = DEBRIS_LN_BETA_MEAN
         bank.cov[row, :, 6, :] = 0.0

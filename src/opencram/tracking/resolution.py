@@ -10,7 +10,8 @@ import math
 import numpy as np
 
 from opencram.physics.kernel import device, kernel
-from opencram.tables import BoolArray, FloatArray, IntArray
+from opencram.tables import CONFIRMED, BoolArray, FloatArray, IntArray
+from opencram.tracking.bank import STATUS, TIME
 from opencram.tracking.filters import CRUISE
 
 CELL_SLACK = 1.3
@@ -47,11 +48,11 @@ def _apart_m(x: FloatArray, dt: float, y: FloatArray, ahead: float) -> float:
 
 
 @kernel(
-    "int64[::1](int64[::1], boolean[::1], boolean[::1], float64[:,:,::1], int64[::1], int64[::1], float64[:,::1],"
+    "int64[::1](int64[::1], boolean[::1], int64[:,::1], float64[:,:,::1], int64[::1], float64[:,::1],"
     "float64[::1], float64[::1], float64[:,::1])"
 )
 def share_unresolved(
-    chosen: IntArray, confirmed: BoolArray, taken: BoolArray, mean: FloatArray, time_ns: IntArray, plot_ns: IntArray,
+    chosen: IntArray, taken: BoolArray, whole: IntArray, mean: FloatArray, plot_ns: IntArray,
     plots: FloatArray, resolution: FloatArray, place: FloatArray, rot: FloatArray,
 ) -> IntArray:  # fmt: skip
     """With whom each track (n) shares a plot, -1 for nobody; those that had none get it, in `chosen` (n).
@@ -61,24 +62,24 @@ def share_unresolved(
     n, cell = len(chosen), CELL_SLACK * resolution
     partner, mine, theirs, owner = np.full(n, NOBODY, np.int64), np.empty(3), np.empty(3), chosen.copy()
     for i in range(n):
-        if not confirmed[i] or chosen[i] >= 0:
+        if whole[i, STATUS] != CONFIRMED or chosen[i] >= 0:
             continue
-        nearest, found = math.inf, NOBODY
+        x, nearest, found = mean[i, CRUISE], math.inf, NOBODY
+        # two tracks in one cell are at most as far apart as it is wide at their range
+        wide = cell[0] + (abs(x[0] - place[0]) + abs(x[1] - place[1]) + abs(x[2] - place[2])) * (cell[1] + cell[2])
         for k in range(n):
-            if k == i or not confirmed[k]:
+            if k == i or whole[k, STATUS] != CONFIRMED:
                 continue
             first, last = (owner[k], owner[k] + 1) if owner[k] >= 0 else (0, len(taken))
-            x, y = mean[i, CRUISE], mean[k, CRUISE]
-            # two tracks in one cell are at most as far apart as it is wide at their range
-            dt, ahead = (plot_ns[first] - time_ns[i]) * 1e-9, (plot_ns[first] - time_ns[k]) * 1e-9
-            seen_at(x, dt, place, rot, mine)
-            if dt < 0.0 or _apart_m(x, dt, y, ahead) > cell[0] + mine[0] * (cell[1] + cell[2]):
+            y, dt = mean[k, CRUISE], (plot_ns[first] - whole[i, TIME]) * 1e-9
+            ahead = (plot_ns[first] - whole[k, TIME]) * 1e-9
+            if dt < 0.0 or _apart_m(x, dt, y, ahead) > wide:
                 continue
             for j in range(first, last):
                 if owner[k] < 0 and taken[j]:
                     continue
-                seen_at(x, (plot_ns[j] - time_ns[i]) * 1e-9, place, rot, mine)
-                seen_at(y, (plot_ns[j] - time_ns[k]) * 1e-9, place, rot, theirs)
+                seen_at(x, (plot_ns[j] - whole[i, TIME]) * 1e-9, place, rot, mine)
+                seen_at(y, (plot_ns[j] - whole[k, TIME]) * 1e-9, place, rot, theirs)
                 apart = abs(plots[j, 0] - mine[0])
                 if apart >= nearest or not in_one_cell(mine, theirs, cell):
                     continue

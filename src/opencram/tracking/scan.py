@@ -8,11 +8,16 @@ import math
 import numpy as np
 
 from opencram.physics.kernel import device, kernel
-from opencram.tables import BALLISTIC, OTHER, TENTATIVE, BoolArray, FloatArray, IntArray
+from opencram.physics.layout import RANGE_RATE_SPAN_MPS
+from opencram.tables import BALLISTIC, CONFIRMED, OTHER, TENTATIVE, BoolArray, FloatArray, IntArray
+from opencram.tracking.association import FREE, assign, crowding, evidence
+from opencram.tracking.bank import BEST, BORN, COUNT, DEBRIS, MODEL, SCORE, STATUS, TIME
 from opencram.tracking.filters import CRUISE, MODELS, STATES, carry_and_update, room, start_track, update
-from opencram.tracking.lifecycle import COAST_LOOKS, CONFIRMED_DROP, LONGEST_COAST_S, TENTATIVE_DROP
+from opencram.tracking.lifecycle import COAST_LOOKS, CONFIRMED_DROP, HIGHEST_SCORE, LONGEST_COAST_S, TENTATIVE_DROP
 from opencram.tracking.noise import learn_noise
+from opencram.tracking.resolution import share_unresolved
 
+LN_RATE_SPAN = math.log(RANGE_RATE_SPAN_MPS)
 POWERED_SPEED_MPS, SPEED_BLUR_MPS, MOST_LOG_ODDS = 100.0, 15.0, 4.0
 """Prior odds of ballistic flight by speed: what is slower flies under power as a rule, what is faster seldom does."""
 LEVEL_SHARE, LEVEL_LOG_ODDS = 0.15, -5.0
@@ -54,25 +59,71 @@ def _call(mean: FloatArray, cov: FloatArray, mode: FloatArray, called: int, debr
     return BALLISTIC if p > CALL_BALLISTIC and known else OTHER
 
 
+@device
+def ln_miss(p_detect: float) -> float:
+    """What a look that should have seen an object, and did not, takes off its score: below zero."""
+    return math.log(max(1.0 - p_detect, 1e-3))
+
+
 @kernel(
-    "void(int64[::1], boolean[::1], float64[:,:,::1], float64[:,:,:,::1], float64[:,::1], int64[::1], int64[::1],"
-    "int64[::1], boolean[::1], float64[:,:,::1], float64[:,:,::1], float64[:,::1],"
-    "float64[:,:,::1], float64[:,:,:,::1], float64[:,::1], int64[::1], int64[::1],"
-    "int64[::1], float64[:,::1], float64[:,::1], float64[::1], int64,"
+    "Tuple((int64[::1], int64[::1], boolean[::1]))(int64[::1], int64[::1], float64[::1], int64[:,::1], float64[:,::1],"
+    "float64[:,:,::1], int64[::1], float64[:,::1], float64[:,::1], float64, float64, int64, float64[::1],"
+    "float64[::1], float64[:,::1])"
+)
+def settle(
+    begins: IntArray, plot_of: IntArray, like: FloatArray, whole: IntArray, real: FloatArray, mean: FloatArray,
+    plot_ns: IntArray, plots: FloatArray, sigma: FloatArray, ln_false: float, p_detect: float, update_ns: int,
+    resolution: FloatArray, place: FloatArray, rot: FloatArray,
+) -> tuple[IntArray, IntArray, BoolArray]:  # fmt: skip
+    """Which plot is whose: each track's plot, -1 for none, with whom it shares it, -1 for nobody; plots left over (m).
+
+    The pairs (k) are those of `gating.candidates`. The confirmed choose first, what two of them may have given together
+    is theirs too, then come the tracks with a past, then the single plots. A track's score grows with what the plot
+    says for it and falls with the looks missed before; a shared plot says nothing of either's existence.
+    """
+    n, many = len(whole), len(plot_ns)
+    gain, taken, free = np.empty(len(like)), np.zeros(many, np.bool_), np.ones(many, np.bool_)
+    for k in range(len(like)):
+        rated = not (math.isnan(plots[plot_of[k], 3]) or math.isnan(sigma[plot_of[k], 3]))
+        gain[k] = like[k] + math.log(p_detect) - ln_false + (LN_RATE_SPAN if rated else 0.0)
+    confirmed, followed, single = np.empty(n, np.bool_), np.empty(n, np.bool_), np.empty(n, np.bool_)
+    for i in range(n):
+        confirmed[i], single[i] = whole[i, STATUS] == CONFIRMED, whole[i, COUNT] == 1
+        followed[i] = not (confirmed[i] or single[i])
+    chosen = np.full(n, FREE, np.int64)
+    assign(begins, plot_of, gain, confirmed, taken, chosen)
+    partner = share_unresolved(chosen, taken, whole, mean, plot_ns, plots, resolution, place, rot)
+    for j in range(many):
+        free[j] = not taken[j]
+    assign(begins, plot_of, gain, followed, taken, chosen)
+    assign(begins, plot_of, gain, single, taken, chosen)
+    told = evidence(begins, plot_of, gain, chosen, ~single, crowding(plots, free, ln_false))
+    for i in range(n):
+        if chosen[i] >= 0 and partner[i] < 0:
+            missed = max(round((plot_ns[chosen[i]] - whole[i, TIME]) / update_ns) - 1, 0)
+            score = real[i, SCORE] + told[i] + missed * ln_miss(p_detect)
+            real[i, SCORE] = min(score, HIGHEST_SCORE)
+            real[i, BEST] = max(real[i, BEST], real[i, SCORE])
+    return chosen, partner, ~taken
+
+
+@kernel(
+    "void(int64[::1], int64[::1], int64[:,::1], float64[:,:,::1], float64[:,:,:,::1], float64[:,::1],"
+    "float64[:,:,::1], float64[:,:,::1], float64[:,::1], float64[:,:,::1], float64[:,:,:,::1], float64[:,::1],"
+    "int64[::1], int64[::1], float64[:,::1], float64[:,::1], float64[::1], int64,"
     "float64[::1], float64[:,::1], float64[::1], float64[:,::1], float64[::1])"
 )
 def use_plots(
-    chosen: IntArray, shared: BoolArray, mean: FloatArray, cov: FloatArray, mode: FloatArray, time_ns: IntArray,
-    born_ns: IntArray, model: IntArray, debris: BoolArray, latest: FloatArray, noise: FloatArray, worse: FloatArray,
-    x: FloatArray, p: FloatArray, w: FloatArray, ready_ns: IntArray, n_plots: IntArray,
-    plot_ns: IntArray, plots: FloatArray, sigma: FloatArray, wide: FloatArray, sensor: int,
+    chosen: IntArray, partner: IntArray, whole: IntArray, mean: FloatArray, cov: FloatArray, mode: FloatArray,
+    latest: FloatArray, noise: FloatArray, worse: FloatArray, x: FloatArray, p: FloatArray, w: FloatArray,
+    ready_ns: IntArray, plot_ns: IntArray, plots: FloatArray, sigma: FloatArray, cell: FloatArray, sensor: int,
     place: FloatArray, rot: FloatArray, env: FloatArray, air: FloatArray, drag: FloatArray,
 ) -> None:  # fmt: skip
     """Each track (n) takes its `chosen` plot, -1 for none, in place: state, time, noise and what it is called.
 
-    A plot is as exact as `sigma` (m, 4) times the track's `worse` (n, 4); one that is `shared` (n) is as wide as the
-    radar's cell `wide` (4) and teaches nothing of the radar's noise. x, p, w and `ready_ns` are what
-    `gating.candidates` left: a prediction to the plot's time is not made again.
+    A plot is as exact as `sigma` (m, 4) times the track's `worse` (n, 4); one that is shared is as wide as the radar's
+    `cell` (3) and teaches nothing of the radar's noise. x, p, w and `ready_ns` are what `gating.candidates` left: a
+    prediction to the plot's time is not made again.
     """
     own, to = np.empty(4), room()
     for i in range(len(chosen)):
@@ -80,22 +131,24 @@ def use_plots(
         if j < 0:
             continue
         for k in range(4):
-            cell = 0.0 if math.isnan(wide[k]) or math.isnan(sigma[j, k]) else wide[k]
-            own[k] = max(cell, sigma[j, k]) if shared[i] else worse[i, k] * sigma[j, k]
-        dt_s = (plot_ns[j] - time_ns[i]) * 1e-9
+            own[k] = worse[i, k] * sigma[j, k]
+            if partner[i] >= 0 and k < 3:
+                own[k] = max(cell[k], sigma[j, k])
+        dt_s = (plot_ns[j] - whole[i, TIME]) * 1e-9
         # a single plot's prediction is of one model only
-        if ready_ns[i] == plot_ns[j] and dt_s > 0.0 and n_plots[i] > 1:
+        if ready_ns[i] == plot_ns[j] and dt_s > 0.0 and whole[i, COUNT] > 1:
             update(x[i], p[i], w[i], plots[j], own, place, rot, to)
             mean[i], cov[i], mode[i] = x[i], p[i], w[i]
         else:
             carry_and_update(
                 mean[i], cov[i], mode[i], dt_s, plots[j], own, place, rot, env, air, drag, x[i], p[i], w[i], to
             )
-        time_ns[i] = max(time_ns[i], plot_ns[j])
-        if not shared[i]:
-            since_s = (plot_ns[j] - born_ns[i]) * 1e-9
+        whole[i, TIME] = max(whole[i, TIME], plot_ns[j])
+        if partner[i] < 0:
+            whole[i, COUNT] += 1
+            since_s = (plot_ns[j] - whole[i, BORN]) * 1e-9
             learn_noise(latest[i], noise[i], since_s, plots[j], sigma[j], float(sensor))
-        model[i] = _call(mean[i], cov[i], mode[i], model[i], debris[i])
+        whole[i, MODEL] = _call(mean[i], cov[i], mode[i], whole[i, MODEL], whole[i, DEBRIS] != 0)
 
 
 @kernel(
@@ -113,29 +166,22 @@ def begin(
 
 
 @kernel(
-    "void(int64[::1], float64[:,:,::1], float64[:,:,:,::1], float64[:,::1], int64[::1], boolean[::1],"
-    "float64[::1], float64[:,::1], float64[:,:,::1])"
+    "void(int64[::1], int64[:,::1], float64[:,:,::1], float64[:,:,:,::1], float64[:,::1], float64[::1], float64[:,::1],"
+    "float64[:,:,::1])"
 )
 def tell(
-    rows: IntArray,
-    mean: FloatArray,
-    cov: FloatArray,
-    mode: FloatArray,
-    model: IntArray,
-    debris: BoolArray,
-    p: FloatArray,
-    x: FloatArray,
-    spread: FloatArray,
-) -> None:
+    rows: IntArray, whole: IntArray, mean: FloatArray, cov: FloatArray, mode: FloatArray, p: FloatArray,
+    x: FloatArray, spread: FloatArray,
+) -> None:  # fmt: skip
     """Of each of `rows` (k): p (k) of ballistic flight, state x (k, 7) and covariance (k, 7, 7).
 
     They are the ballistic model's for what is called ballistic, else those of the mixture of all models.
     """
     for r in range(len(rows)):
         i = rows[r]
-        p[r] = _p_ballistic(mean[i], cov[i], mode[i], model[i], debris[i])
+        p[r] = _p_ballistic(mean[i], cov[i], mode[i], whole[i, MODEL], whole[i, DEBRIS] != 0)
         x[r], spread[r] = mean[i, BALLISTIC], cov[i, BALLISTIC]
-        if model[i] == BALLISTIC:
+        if whole[i, MODEL] == BALLISTIC:
             continue
         x[r], spread[r] = 0.0, 0.0
         for m in range(MODELS):
@@ -163,28 +209,20 @@ def _covered(at: FloatArray, place: FloatArray, rot: FloatArray, coverage: Float
 
 
 @kernel(
-    "boolean[::1](int64, int64[::1], int64[::1], float64[::1], float64[:,:,::1], float64[::1], int64[::1],"
+    "boolean[::1](int64, int64[:,::1], float64[:,::1], float64[:,:,::1], float64[::1], int64[::1],"
     "float64[:,::1], float64[:,::1], float64[:,:,::1])"
 )
 def given_up(
-    now_ns: int,
-    time_ns: IntArray,
-    status: IntArray,
-    worn: FloatArray,
-    mean: FloatArray,
-    ln_miss: FloatArray,
-    update_ns: IntArray,
-    coverage: FloatArray,
-    places: FloatArray,
-    rots: FloatArray,
-) -> BoolArray:
+    now_ns: int, whole: IntArray, real: FloatArray, mean: FloatArray, p_detect: FloatArray, update_ns: IntArray,
+    coverage: FloatArray, places: FloatArray, rots: FloatArray,
+) -> BoolArray:  # fmt: skip
     """Which tracks (n) to drop: too many looks missed of the sensor (s) that sees them most often, or too long silent.
 
-    `worn` (n) is how far the score is below its highest, `ln_miss` (s) < 0 what each missed look takes off it.
+    A look is missed at a sensor's chance of detection, `p_detect` (s).
     """
-    ended, ahead = np.zeros(len(time_ns), np.bool_), np.empty(3)
-    for i in range(len(time_ns)):
-        silent_ns = now_ns - time_ns[i]
+    ended, ahead = np.zeros(len(whole), np.bool_), np.empty(3)
+    for i in range(len(whole)):
+        silent_ns = now_ns - whole[i, TIME]
         if silent_ns < update_ns.min():
             continue
         x, best = mean[i, OTHER], -1
@@ -194,11 +232,11 @@ def given_up(
             sooner = best < 0 or update_ns[s] < update_ns[best]
             if sooner and _covered(ahead, places[s], rots[s], coverage[s]):
                 best = s
-        lost = worn[i]
+        lost = real[i, BEST] - real[i, SCORE]
         coast_s = LONGEST_COAST_S
         if best >= 0:
-            lost -= (silent_ns // update_ns[best]) * ln_miss[best]
+            lost -= (silent_ns // update_ns[best]) * ln_miss(p_detect[best])
             coast_s = max(coast_s, COAST_LOOKS * update_ns[best] * 1e-9)
-        allowed = TENTATIVE_DROP if status[i] == TENTATIVE else CONFIRMED_DROP
+        allowed = TENTATIVE_DROP if whole[i, STATUS] == TENTATIVE else CONFIRMED_DROP
         ended[i] = lost > allowed or silent_ns * 1e-9 > coast_s
     return ended
