@@ -29,6 +29,7 @@ from opencram.tracking.clutter import Learnt, learn_detection, learn_false, volu
 from opencram.tracking.filters import MODEL_PRIOR, MODELS, STATES
 from opencram.tracking.gating import candidates
 from opencram.tracking.lifecycle import confirm
+from opencram.tracking.mates import ask_mates
 from opencram.tracking.noise import as_stated, no_plots
 from opencram.tracking.scan import begin, given_up, settle, tell, use_plots
 
@@ -270,6 +271,7 @@ def _report(bank: Bank, rows: IntArray, plots: IntArray) -> Tracks:
     n = len(rows)
     p, x, spread = np.empty(n), np.empty((n, STATES)), np.empty((n, STATES, STATES))
     tell(rows, bank.whole, bank.mean, bank.cov, bank.mode, p, x, spread)
+    ask_mates(rows, bank.whole, bank.mean, bank.cov, x, spread)
     columns = bank.whole[rows].T.copy()
     return Tracks(
         time_ns=columns[TIME],

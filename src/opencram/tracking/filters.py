@@ -37,10 +37,10 @@ OTHER_ACCEL_PSD = 400.0
 """White acceleration of the other model, (m/s2)2/Hz: 20 m/s2 held for a second; drones turn at less than 10."""
 CRUISE_ACCEL_PSD = 1.0
 """White acceleration of the cruise model, (m/s2)2/Hz: gusts and a pilot's corrections."""
-BALLISTIC_ACCEL_PSD = 0.05
+BALLISTIC_ACCEL_PSD = 0.02
 """White acceleration of the ballistic model, (m/s2)2/Hz: gusts, tumbling, and what a point mass leaves out."""
-LN_BETA_PSD = 2.5e-3
-"""Random walk of ln(beta), 1/s: 0.05 in a second, for a drag curve that is not quite the object's own."""
+LN_BETA_PSD = 1e-3
+"""Random walk of ln(beta), 1/s: 0.03 in a second, for a drag curve that is not quite the object's own."""
 TURN_RATE = 0.05
 """Changes a second between cruise and other: a turn now and then."""
 BURNOUT_RATE = 1.0 / 60.0

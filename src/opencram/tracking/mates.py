@@ -1,0 +1,87 @@
+"""What the others of a salvo tell of a track: rockets that fly together are of one kind, so their drag is alike.
+
+A young track hardly knows its drag, and its place and speed are the less exact for it. Its neighbours' coefficients,
+weighed by how well each is known and by how much they truly differ (random effects: DerSimonian and Laird, Controlled
+Clinical Trials 7, 1986), predict its own. What is told of the track takes that in; the filter does not, so that
+nobody's data are counted twice, and a track's plots are found as if it flew alone.
+"""
+
+import math
+
+import numpy as np
+
+from opencram.physics.kernel import device, kernel
+from opencram.tables import BALLISTIC, CONFIRMED, FloatArray, IntArray
+from opencram.tracking.bank import DEBRIS, MODEL, STATUS
+from opencram.tracking.filters import STATES
+from opencram.tracking.lifecycle import LN_BETA_SIGMA
+
+NEAR_M = 1_500.0
+"""Further apart, objects are no salvo, and do not touch each other's numbers."""
+FEWEST_MATES = 2
+LEAST_KNOWN = 4.0
+"""A mate's plots must have told this much, 1 / variance, of its ln(beta)."""
+LEAST_SPREAD = 0.03
+"""Objects of one lot differ by at least this much, one sigma of ln(beta) (assumed)."""
+ALIEN_CHI2 = 9.0
+"""A track whose own plots speak so clearly against its neighbours' drag is of another kind."""
+
+
+@device
+def _expected(
+    i: int, whole: IntArray, mean: FloatArray, cov: FloatArray, mates: IntArray, out: FloatArray
+) -> bool:  # fmt: skip
+    """ln(beta) that its mates expect of track i and its variance, into `out` (2); whether there are enough of them."""
+    n, total, first, second, squares = 0, 0.0, 0.0, 0.0, 0.0
+    for k in range(len(whole)):
+        if k == i or whole[k, STATUS] != CONFIRMED or whole[k, MODEL] != BALLISTIC or whole[k, DEBRIS] != 0:
+            continue
+        a, b = mean[i, BALLISTIC], mean[k, BALLISTIC]
+        if (a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2 + (a[2] - b[2]) ** 2 > NEAR_M * NEAR_M:
+            continue
+        known = 1.0 / cov[k, BALLISTIC, 6, 6]
+        if known - 1.0 / LN_BETA_SIGMA**2 < LEAST_KNOWN:
+            continue
+        mates[n] = k
+        n += 1
+        total += known
+        first += known * b[6]
+        second += known * b[6] * b[6]
+        squares += known * known
+    if n < FEWEST_MATES:
+        return False
+    excess = second - first * first / total - (n - 1)
+    spread2 = max(excess / (total - squares / total), 0.0)
+    total, first = 0.0, 0.0
+    for m in range(n):
+        known = 1.0 / (cov[mates[m], BALLISTIC, 6, 6] + spread2)
+        total += known
+        first += known * mean[mates[m], BALLISTIC, 6]
+    out[0], out[1] = first / total, max(spread2, LEAST_SPREAD * LEAST_SPREAD) + 1.0 / total
+    return True
+
+
+@kernel("void(int64[::1], int64[:,::1], float64[:,:,::1], float64[:,:,:,::1], float64[:,::1], float64[:,:,::1])")
+def ask_mates(
+    rows: IntArray, whole: IntArray, mean: FloatArray, cov: FloatArray, x: FloatArray, spread: FloatArray
+) -> None:  # fmt: skip
+    """Take in what its mates expect of each of the `rows` (k) that falls: its x (k, 7) and spread (k, 7, 7), in place.
+
+    The arrays of all tracks are those of the bank.
+    """
+    mates, out, column = np.empty(len(whole), np.int64), np.empty(2), np.empty(STATES)
+    for r in range(len(rows)):
+        i = rows[r]
+        if whole[i, STATUS] != CONFIRMED or whole[i, MODEL] != BALLISTIC or whole[i, DEBRIS] != 0:
+            continue
+        if not _expected(i, whole, mean, cov, mates, out):
+            continue
+        off, var = out[0] - x[r, 6], out[1] + spread[r, 6, 6]
+        if math.isnan(off) or off * off > ALIEN_CHI2 * var:
+            continue
+        for a in range(STATES):
+            column[a] = spread[r, a, 6]
+        for a in range(STATES):
+            x[r, a] += column[a] * off / var
+            for b in range(STATES):
+                spread[r, a, b] -= column[a] * column[b] / var
