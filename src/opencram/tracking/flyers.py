@@ -17,7 +17,7 @@ from opencram.tracking.hypotheses import FADING_DB, FADING_MEAN_DB, RCS_SIGMA_DB
 
 SPEED_TOLERANCE = 0.05
 """One sigma of a speed round its class's span, as a share: wind carries what flies."""
-CEILING_M = {"drone": 4_000.0, "quadcopter": 1_000.0, "bird": 3_000.0, "aircraft": 15_000.0}
+CEILING_M = {"drone": 4_000.0, "quadcopter": 1_000.0, "bird": 3_000.0, "aircraft": 15_000.0, "helicopter": 5_000.0}
 """Above these such things do not fly (assumed, with room: drones of the class cruise at 100 to 4,000 m)."""
 CEILING_SHARE = 0.1
 SURE = 0.99

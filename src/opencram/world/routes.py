@@ -17,7 +17,7 @@ STANDARD_GRAVITY_MPS2 = 9.80665
 LONGEST_PATH_S = 86_400.0
 BRAKE_MPS2 = 2.0
 """What hovers slows down and sets off by this (assumed: a gentle helicopter's)."""
-HOLD_FINER = 50
+HOLD_FINER = 200
 """Steps into which a row of the path is cut where something slows down."""
 WANDER_PERIODS_S, FLUTTER_PERIODS_S = (20.0, 80.0), (4.0, 15.0)
 """A flock's course comes round in these times, each bird's place in the flock in those (assumed)."""
