@@ -27,7 +27,9 @@ def main() -> None:
     given.out.write_text(json.dumps(told, indent=1) + "\n")
     print(f"{tally.hours:g} h: {tally.alerts} alerts, {tally.pre_alerts} pre-alerts; {given.out}")
     for alarm in tally.alarms:
-        print(f"  {alarm['hour']} {alarm['after_s']} s {alarm['state']} {alarm['reason']}: {', '.join(alarm['nearest'])}")
+        print(
+            f"  {alarm['hour']} {alarm['after_s']} s {alarm['state']} {alarm['reason']}: {', '.join(alarm['nearest'])}"
+        )
     if given.docs is not None:
         write_page(given.docs, told)
 

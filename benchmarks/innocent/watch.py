@@ -1,4 +1,4 @@
-"""Hours of innocent traffic through the whole pipeline, nothing kept of a tick; what was said that should not have been.
+"""Hours of innocent traffic through the whole pipeline, nothing kept of a tick: what was said that should not be.
 
 Each hour is a world of its own; the pipeline's state goes on from hour to hour, as it does in a service.
 """
@@ -160,9 +160,7 @@ def resident_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
 
 
-def run(
-    site: Site, seed: int, hours: float, tell: Callable[[float, Tally], None], first: int = 0
-) -> Tally:
+def run(site: Site, seed: int, hours: float, tell: Callable[[float, Tally], None], first: int = 0) -> Tally:
     """The tally of `hours` from hour `first` on; the last may be a part of one."""
     watch, left, hour = Watch(site, seed), hours, first
     while left > 1e-9:

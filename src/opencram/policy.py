@@ -38,10 +38,12 @@ DEFAULT_COSTS: Mapping[str, Cost] = {
 
 
 class DronePolicy(Model):
-    """How long before the earliest arrival of what can manoeuvre a zone is alerted and pre-alerted."""
+    """How long before the earliest arrival of what can manoeuvre a zone is alerted and pre-alerted; what that is."""
 
     alert_s: Positive = 60.0
     pre_alert_s: Positive = 150.0
+    unknown_from_mps: NotNegative = 25.0
+    """What nothing names and is slower than this is taken for a bird (catalogue: birds fly at 5 to 25 m/s)."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -3,7 +3,9 @@
 Three kinds of object threaten a zone:
 
 - what falls: the chance that it lands in the zone enlarged by its class's hazard radius, summed over what it may be;
-- what flies by its own power, low and slow: the zones that it can reach, weighed by how far each lies off its course;
+- what flies by its own power and may be a drone: the zones that it can reach, weighed by how far each lies off its
+  course. A drone by name is one; so is what nothing names that comes straight on faster than birds and slower than
+  aircraft. What is one's own, in a corridor of the site, is none;
 - debris of a simulated interception: the ground that pieces cast off at the intercept may reach.
 
 A prediction stands until the object has come down, whether or not a radar still sees it: a rocket that sinks below the
@@ -17,6 +19,7 @@ from functools import cache
 
 import numpy as np
 
+from opencram.physics.corridors import lane_at, lanes_of
 from opencram.physics.flight import fly, ground_jacobian
 from opencram.physics.layout import Layout, layout_of
 from opencram.physics.polygon import p_course, p_inside, sights
@@ -37,6 +40,7 @@ from opencram.tables import (
     Threats,
     Tracks,
 )
+from opencram.tracking.course import Course, note
 
 P_FLOOR = 1e-4
 """Rows less likely than this are left out: fifty of them together stay below the lowest threshold in use."""
@@ -45,12 +49,16 @@ LINGER_S = 2.0
 FORGET_NS = 600_000_000_000
 """Kills, and where tracks were last seen, are kept this long: longer than anything flies."""
 
-DRONE_SPEED_MPS = (10.0, 90.0)
+FASTEST_MPS = 90.0
 DRONE_CEILING_M = 3_000.0
 LEVEL_SHARE = 0.35
 """An unknown object that sinks faster than this share of its ground speed falls rather than flies."""
-DRONE_AGE_S = 3.0
-"""An unknown object must have been followed this long before its course means anything."""
+MOVED_M = 150.0
+"""What was never seen so far from where it was first followed goes nowhere: an echo of the ground, for one."""
+STRAIGHT_LASTS_NS = 30_000_000_000
+"""An unknown object counts for so long after it last held a straight course: a drone may turn between two legs."""
+OWN_SETTLES_NS = 3_000_000_000
+"""So long after an object is first followed its velocity says nothing of whose it is."""
 VELOCITY_SETTLES_S = 3.0
 """A drone's velocity is averaged over about this long: a filter that allows for turns leaves it noisy."""
 COURSE_SIGMA_RAD = math.radians(25.0)
@@ -111,6 +119,11 @@ class Seen:
     cls: int
     steady_enu_mps: FloatArray
     """Its velocity (3,), averaged over VELOCITY_SETTLES_S."""
+    course: Course
+    own_ns: int
+    """When it was last inside a corridor, having kept to it from the start; -1: it is not one's own."""
+    since_ns: int
+    """When it was first followed."""
 
 
 @dataclass
@@ -142,10 +155,10 @@ def impacts_to_threats(
     """
     layout = layout_of(site)
     tracks, hypotheses = _newest(tracks), _newest_of_class(hypotheses)
-    _remember(state, tracks, now_ns)
+    _remember(state, tracks, now_ns, site)
     _cast_debris(state, engagements, layout, site)
     _take_effects(state, effects, engagements, layout, site)
-    _renew(state, tracks, hypotheses, impacts, layout, now_ns)
+    _renew(state, tracks, hypotheses, impacts, site, now_ns)
     return _standing_rows(state, now_ns)
 
 
@@ -170,15 +183,20 @@ def _newest_of_class(hypotheses: Hypotheses) -> Hypotheses:
     return hypotheses.take(np.array(sorted(last.values()), np.int64))
 
 
-def _remember(state: ThreatsState, tracks: Tracks, now_ns: int) -> None:
+def _remember(state: ThreatsState, tracks: Tracks, now_ns: int, site: Site) -> None:
     for row in np.flatnonzero((tracks.status == CONFIRMED) & (tracks.plot >= 0)).tolist():
         track, time_ns = int(tracks.track[row]), int(tracks.time_ns[row])
+        last = state.seen.get(track)
+        steady = _steadied(last, tracks.mean[row, 3:6], time_ns)
         state.seen[track] = Seen(
             time_ns=time_ns,
             mean=tracks.mean[row].copy(),
             ballistic=bool(tracks.model[row] == BALLISTIC),
             cls=int(tracks.cls[row]),
-            steady_enu_mps=_steadied(state.seen.get(track), tracks.mean[row, 3:6], time_ns),
+            steady_enu_mps=steady,
+            course=note(last.course if last else None, time_ns, tracks.mean[row]),
+            own_ns=_own_ns(last, time_ns, tracks.mean[row], steady, site),
+            since_ns=last.since_ns if last else time_ns,
         )
     state.seen = {track: s for track, s in state.seen.items() if s.time_ns > now_ns - FORGET_NS}
     state.killed_ns = {track: at for track, at in state.killed_ns.items() if at > now_ns - FORGET_NS}
@@ -192,13 +210,30 @@ def _steadied(last: Seen | None, vel_enu_mps: FloatArray, time_ns: int) -> Float
     return vel_enu_mps + kept * (last.steady_enu_mps - vel_enu_mps)
 
 
+def _own_ns(last: Seen | None, time_ns: int, mean: FloatArray, vel_enu_mps: FloatArray, site: Site) -> int:
+    """When a track was last inside a corridor, flying as one's own do; -1 once it was outside for too long.
+
+    What comes in from outside has no such time and gets none: an attacker must not be cleared by crossing.
+    """
+    if last is not None and last.own_ns < 0:
+        return -1
+    lane = lane_at(site, mean)
+    if lane is not None and (last is None or time_ns - last.since_ns < OWN_SETTLES_NS or lane.suits(vel_enu_mps)):
+        return time_ns
+    if last is None:
+        return -1
+    grace_ns = max((lane.grace_ns for lane in lanes_of(site)), default=0)
+    return last.own_ns if time_ns - last.own_ns <= grace_ns else -1
+
+
 def _renew(
-    state: ThreatsState, tracks: Tracks, hypotheses: Hypotheses, impacts: Impacts, layout: Layout, now_ns: int
+    state: ThreatsState, tracks: Tracks, hypotheses: Hypotheses, impacts: Impacts, site: Site, now_ns: int
 ) -> None:
     """Replace the predictions of what was measured anew; the others stand until they expire."""
+    layout = layout_of(site)
     moved = tracks.track[(tracks.model == OTHER) & (tracks.plot >= 0)]
     stale = np.isin(state.objects.rows.track, np.concatenate([hypotheses.track, moved]))
-    fresh = _falling(state, tracks, hypotheses, impacts, layout, now_ns).plus(_flying(state, tracks, layout, now_ns))
+    fresh = _falling(state, tracks, hypotheses, impacts, layout, now_ns).plus(_flying(state, tracks, site, now_ns))
     current = state.objects.only(~stale).plus(fresh)
     state.objects = current.only((current.until_ns > now_ns) & ~_dead(state, current.rows))
 
@@ -312,32 +347,34 @@ def _standing(objects: Objects, p_hit: FloatArray, left_s: FloatArray, sigma_s: 
 # ---- what flies by its own power ------------------------------------------------------------------------------------
 
 
-def _flying(state: ThreatsState, tracks: Tracks, layout: Layout, now_ns: int) -> Standing:
+def _flying(state: ThreatsState, tracks: Tracks, site: Site, now_ns: int) -> Standing:
     """Threats of drones, and of unknown objects that fly as drones do: the zones each can reach, and when at best."""
     alive = tracks.take(np.array([track not in state.killed_ns for track in tracks.track.tolist()], np.bool_))
-    together = Standing()
+    together, slowest_mps = Standing(), site.policy.drone.unknown_from_mps
     for row in _drone_rows(alive):
-        velocity = state.seen[int(alive.track[row])].steady_enu_mps
-        together = together.plus(_reach(alive, row, velocity, layout, now_ns))
+        seen = state.seen[int(alive.track[row])]
+        if seen.own_ns < 0 and _comes_on(seen, bool(alive.cls[row] == UNKNOWN), slowest_mps):
+            together = together.plus(_reach(alive, row, seen.steady_enu_mps, layout_of(site), now_ns))
     return together
+
+
+def _comes_on(seen: Seen, unknown: bool, slowest_mps: float) -> bool:
+    """Whether it goes anywhere; of what nothing names: whether it lately flew straight on, and faster than birds."""
+    course = seen.course
+    if course.way_m < MOVED_M or not unknown:
+        return course.way_m >= MOVED_M
+    lately = course.straight_ns >= 0 and seen.time_ns - course.straight_ns <= STRAIGHT_LASTS_NS
+    return lately and slowest_mps <= course.speed_mps <= FASTEST_MPS
 
 
 def _drone_rows(tracks: Tracks) -> list[int]:
     """Rows of confirmed, newly measured, non-ballistic tracks that are drones or behave like one."""
-    speed, sigma = _speed(tracks)
-    old = (tracks.time_ns - tracks.born_ns) * 1e-9 >= DRONE_AGE_S
+    speed = np.hypot(tracks.mean[:, 3], tracks.mean[:, 4])
     drone = np.isin(tracks.cls, [class_index("drone"), class_index("quadcopter")])
-    slow = (speed >= DRONE_SPEED_MPS[0]) & (speed <= DRONE_SPEED_MPS[1]) & (speed >= 3.0 * sigma)
     level = np.abs(tracks.mean[:, 5]) <= LEVEL_SHARE * speed
-    unknown = (tracks.cls == UNKNOWN) & slow & old & level & (tracks.mean[:, 2] < DRONE_CEILING_M)
+    unknown = (tracks.cls == UNKNOWN) & level & (tracks.mean[:, 2] < DRONE_CEILING_M)
     seen = (tracks.status == CONFIRMED) & (tracks.model == OTHER) & (tracks.plot >= 0)
     return [int(row) for row in np.flatnonzero(seen & (drone | unknown))]
-
-
-def _speed(tracks: Tracks) -> tuple[FloatArray, FloatArray]:
-    """Ground speed and its sigma (that of a velocity component, the larger), (n,) each."""
-    speed = np.hypot(tracks.mean[:, 3], tracks.mean[:, 4])
-    return speed, np.sqrt(np.maximum(tracks.cov[:, 3, 3], tracks.cov[:, 4, 4]))
 
 
 def _reach(tracks: Tracks, row: int, vel_enu_mps: FloatArray, layout: Layout, now_ns: int) -> Standing:

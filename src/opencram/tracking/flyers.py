@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 
 from opencram.physics.threats import catalogue
-from opencram.tables import UNKNOWN, FloatArray, IntArray
+from opencram.tables import UNKNOWN, BoolArray, FloatArray, IntArray
 from opencram.tracking.hypotheses import FADING_DB, FADING_MEAN_DB, RCS_SIGMA_DB
 
 SPEED_TOLERANCE = 0.05
@@ -22,6 +22,8 @@ CEILING_M = {"drone": 4_000.0, "quadcopter": 1_000.0, "bird": 3_000.0, "aircraft
 CEILING_SHARE = 0.1
 SURE = 0.99
 """A class is named when it is so likely: an innocent called a drone wakes people for nothing."""
+HARMLESS = 0.98
+"""And the likeliest innocent one when all of them together are: what is left for the others is worth no siren."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +33,7 @@ class Flyers:
     index: IntArray
     rows: FloatArray
     """Least and most speed (m/s), ln(prior), mean cross-section (dB m2), ceiling (m)."""
+    innocent: BoolArray
 
 
 @cache
@@ -38,7 +41,8 @@ def flyers() -> Flyers:
     """All classes that fly level and have a ceiling here."""
     found = [(i, t) for i, t in enumerate(catalogue().values()) if t.id in CEILING_M]
     rows = [(*t.speed_mps, math.log(t.prior), 10.0 * math.log10(t.rcs_m2), CEILING_M[t.id]) for _, t in found]
-    return Flyers(np.array([i for i, _ in found]), np.array(rows))
+    innocent = np.array([t.family == "innocent" for _, t in found])
+    return Flyers(np.array([i for i, _ in found]), np.array(rows), innocent)
 
 
 def flyer_of(speed_mps: float, sigma_mps: float, up_m: float, rcs: FloatArray) -> int:
@@ -56,5 +60,8 @@ def flyer_of(speed_mps: float, sigma_mps: float, up_m: float, rcs: FloatArray) -
         var = RCS_SIGMA_DB**2 + FADING_DB**2 / rcs[1]
         ln_p -= 0.5 * (rcs[0] / rcs[1] - FADING_MEAN_DB - size) ** 2 / var
     p = np.exp(ln_p - ln_p.max())
+    p /= p.sum()
+    if p[known.innocent].sum() >= HARMLESS:
+        return int(known.index[np.argmax(np.where(known.innocent, p, 0.0))])
     best = int(np.argmax(p))
-    return int(known.index[best]) if p[best] >= SURE * p.sum() else UNKNOWN
+    return int(known.index[best]) if p[best] >= SURE else UNKNOWN
