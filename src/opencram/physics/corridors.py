@@ -15,6 +15,21 @@ LEVEL_SHARE, LEVEL_MPS = 0.35, 5.0
 """What climbs or sinks by less than this share of its speed, or by less than this, flies level."""
 
 
+SETTLES_NS = 3_000_000_000
+"""So long after an object is first followed its velocity says nothing of whose it is."""
+
+
+@dataclass(frozen=True)
+class Own:
+    """Whether a track is held for one's own."""
+
+    yes: bool
+    since_ns: int
+    """When it was first followed."""
+    inside_ns: int
+    """When it was last inside a corridor, flying as one's own do."""
+
+
 @dataclass(frozen=True, eq=False)
 class Lane:
     """A corridor: the points along its middle (k, 2) east and north, m, and its limits."""
@@ -69,6 +84,24 @@ def lane_at(site: Site, enu_m: FloatArray) -> Lane | None:
     east, north, up = enu_m[:3].tolist()
     height_m = up + (east**2 + north**2) / (2.0 * layout_of(site).origin.radius_m)
     return next((lane for lane in lanes_of(site) if lane.holds(east, north, height_m)), None)
+
+
+def still_own(last: Own | None, time_ns: int, mean: FloatArray, vel_enu_mps: FloatArray, site: Site) -> Own:
+    """Whether a track that was so held until now still is, from its state (3 or more,) and its velocity (3,).
+
+    Only what is first followed inside a corridor can be one's own, until it has been outside for too long: an attacker
+    must not be cleared by crossing one.
+    """
+    since_ns = time_ns if last is None else last.since_ns
+    if last is not None and not last.yes:
+        return last
+    lane = lane_at(site, mean)
+    if lane is not None and (time_ns - since_ns < SETTLES_NS or lane.suits(vel_enu_mps)):
+        return Own(True, since_ns, time_ns)
+    if last is None:
+        return Own(False, since_ns, time_ns)
+    grace_ns = max((lane.grace_ns for lane in lanes_of(site)), default=0)
+    return Own(time_ns - last.inside_ns <= grace_ns, since_ns, last.inside_ns)
 
 
 def _flat(site: Site, lat_deg: float, lon_deg: float) -> FloatArray:

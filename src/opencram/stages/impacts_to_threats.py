@@ -19,7 +19,7 @@ from functools import cache
 
 import numpy as np
 
-from opencram.physics.corridors import lane_at, lanes_of
+from opencram.physics.corridors import Own, still_own
 from opencram.physics.flight import fly, ground_jacobian
 from opencram.physics.layout import Layout, layout_of
 from opencram.physics.polygon import p_course, p_inside, sights
@@ -40,7 +40,7 @@ from opencram.tables import (
     Threats,
     Tracks,
 )
-from opencram.tracking.course import Course, note
+from opencram.tracking.course import Course, comes_on, note
 
 P_FLOOR = 1e-4
 """Rows less likely than this are left out: fifty of them together stay below the lowest threshold in use."""
@@ -53,12 +53,8 @@ FASTEST_MPS = 90.0
 DRONE_CEILING_M = 3_000.0
 LEVEL_SHARE = 0.35
 """An unknown object that sinks faster than this share of its ground speed falls rather than flies."""
-MOVED_M = 150.0
-"""What was never seen so far from where it was first followed goes nowhere: an echo of the ground, for one."""
-STRAIGHT_LASTS_NS = 30_000_000_000
-"""An unknown object counts for so long after it last held a straight course: a drone may turn between two legs."""
-OWN_SETTLES_NS = 3_000_000_000
-"""So long after an object is first followed its velocity says nothing of whose it is."""
+FLEW_NS = 10_000_000_000
+"""What flew slowly for so long is nothing that was fired, even if it sinks."""
 VELOCITY_SETTLES_S = 3.0
 """A drone's velocity is averaged over about this long: a filter that allows for turns leaves it noisy."""
 COURSE_SIGMA_RAD = math.radians(25.0)
@@ -120,10 +116,9 @@ class Seen:
     steady_enu_mps: FloatArray
     """Its velocity (3,), averaged over VELOCITY_SETTLES_S."""
     course: Course
-    own_ns: int
-    """When it was last inside a corridor, having kept to it from the start; -1: it is not one's own."""
-    since_ns: int
-    """When it was first followed."""
+    flew_ns: int
+    """For how long it has flown, neither ballistic nor faster than drones."""
+    own: Own
 
 
 @dataclass
@@ -195,8 +190,8 @@ def _remember(state: ThreatsState, tracks: Tracks, now_ns: int, site: Site) -> N
             cls=int(tracks.cls[row]),
             steady_enu_mps=steady,
             course=note(last.course if last else None, time_ns, tracks.mean[row]),
-            own_ns=_own_ns(last, time_ns, tracks.mean[row], steady, site),
-            since_ns=last.since_ns if last else time_ns,
+            flew_ns=_flew_ns(last, bool(tracks.model[row] == BALLISTIC), time_ns, steady),
+            own=still_own(last.own if last else None, time_ns, tracks.mean[row], steady, site),
         )
     state.seen = {track: s for track, s in state.seen.items() if s.time_ns > now_ns - FORGET_NS}
     state.killed_ns = {track: at for track, at in state.killed_ns.items() if at > now_ns - FORGET_NS}
@@ -210,20 +205,10 @@ def _steadied(last: Seen | None, vel_enu_mps: FloatArray, time_ns: int) -> Float
     return vel_enu_mps + kept * (last.steady_enu_mps - vel_enu_mps)
 
 
-def _own_ns(last: Seen | None, time_ns: int, mean: FloatArray, vel_enu_mps: FloatArray, site: Site) -> int:
-    """When a track was last inside a corridor, flying as one's own do; -1 once it was outside for too long.
-
-    What comes in from outside has no such time and gets none: an attacker must not be cleared by crossing.
-    """
-    if last is not None and last.own_ns < 0:
-        return -1
-    lane = lane_at(site, mean)
-    if lane is not None and (last is None or time_ns - last.since_ns < OWN_SETTLES_NS or lane.suits(vel_enu_mps)):
-        return time_ns
-    if last is None:
-        return -1
-    grace_ns = max((lane.grace_ns for lane in lanes_of(site)), default=0)
-    return last.own_ns if time_ns - last.own_ns <= grace_ns else -1
+def _flew_ns(last: Seen | None, ballistic: bool, time_ns: int, vel_enu_mps: FloatArray) -> int:
+    if last is None or math.hypot(*vel_enu_mps.tolist()) > FASTEST_MPS:
+        return 0
+    return last.flew_ns + (0 if ballistic else time_ns - last.time_ns)
 
 
 def _renew(
@@ -270,7 +255,8 @@ def _falling(
 ) -> Standing:
     """Threats of all tracks that have hypotheses, from the mixture over what each may be."""
     harmful = np.array([_classes()[c].family != "innocent" for c in hypotheses.cls.tolist()], np.bool_)
-    found = hypotheses.take(harmful & np.isfinite(hypotheses.impact_enu_m).all(axis=1))
+    fired = np.array([state.seen[t].flew_ns < FLEW_NS if t in state.seen else True for t in hypotheses.track.tolist()])
+    found = hypotheses.take(harmful & fired.astype(np.bool_) & np.isfinite(hypotheses.impact_enu_m).all(axis=1))
     if not len(found):
         return Standing()
     hazards = np.array([_classes()[c].hazard_radius_m for c in found.cls.tolist()])
@@ -350,21 +336,13 @@ def _standing(objects: Objects, p_hit: FloatArray, left_s: FloatArray, sigma_s: 
 def _flying(state: ThreatsState, tracks: Tracks, site: Site, now_ns: int) -> Standing:
     """Threats of drones, and of unknown objects that fly as drones do: the zones each can reach, and when at best."""
     alive = tracks.take(np.array([track not in state.killed_ns for track in tracks.track.tolist()], np.bool_))
-    together, slowest_mps = Standing(), site.policy.drone.unknown_from_mps
+    together = Standing()
     for row in _drone_rows(alive):
         seen = state.seen[int(alive.track[row])]
-        if seen.own_ns < 0 and _comes_on(seen, bool(alive.cls[row] == UNKNOWN), slowest_mps):
+        slowest_mps = site.policy.drone.unknown_from_mps if seen.cls == UNKNOWN else 0.0
+        if not seen.own.yes and comes_on(seen.course, seen.time_ns, slowest_mps, FASTEST_MPS):
             together = together.plus(_reach(alive, row, seen.steady_enu_mps, layout_of(site), now_ns))
     return together
-
-
-def _comes_on(seen: Seen, unknown: bool, slowest_mps: float) -> bool:
-    """Whether it goes anywhere; of what nothing names: whether it lately flew straight on, and faster than birds."""
-    course = seen.course
-    if course.way_m < MOVED_M or not unknown:
-        return course.way_m >= MOVED_M
-    lately = course.straight_ns >= 0 and seen.time_ns - course.straight_ns <= STRAIGHT_LASTS_NS
-    return lately and slowest_mps <= course.speed_mps <= FASTEST_MPS
 
 
 def _drone_rows(tracks: Tracks) -> list[int]:

@@ -22,6 +22,8 @@ CEILING_M = {"drone": 4_000.0, "quadcopter": 1_000.0, "bird": 3_000.0, "aircraft
 CEILING_SHARE = 0.1
 SURE = 0.99
 """A class is named when it is so likely: an innocent called a drone wakes people for nothing."""
+NONE_PRIOR, NONE_SPEEDS_MPS, NONE_SIZES_DB = 0.02, 300.0, 80.0
+"""It may be none of them: echoes of the ground, followed as one thing, have any speed and size in these spans."""
 HARMLESS = 0.98
 """And the likeliest innocent one when all of them together are: what is left for the others is worth no siren."""
 
@@ -56,12 +58,18 @@ def flyer_of(speed_mps: float, sigma_mps: float, up_m: float, rcs: FloatArray) -
     beyond = np.maximum(np.maximum(low - speed_mps, speed_mps - high), 0.0) / blur
     ln_p = ln_prior - 0.5 * beyond**2 - np.log(high - low + 2.5 * blur)
     ln_p -= 0.5 * (np.maximum(up_m - ceiling, 0.0) / (CEILING_SHARE * ceiling)) ** 2
+    ln_none = math.log(NONE_PRIOR / NONE_SPEEDS_MPS)
     if rcs[1] >= 1.0:
         var = RCS_SIGMA_DB**2 + FADING_DB**2 / rcs[1]
-        ln_p -= 0.5 * (rcs[0] / rcs[1] - FADING_MEAN_DB - size) ** 2 / var
-    p = np.exp(ln_p - ln_p.max())
-    p /= p.sum()
-    if p[known.innocent].sum() >= HARMLESS:
+        ln_p -= 0.5 * ((rcs[0] / rcs[1] - FADING_MEAN_DB - size) ** 2 / var + math.log(2.0 * math.pi * var))
+        ln_none -= math.log(NONE_SIZES_DB)
+    return _named(known, np.exp(ln_p), math.exp(ln_none))
+
+
+def _named(known: Flyers, p: FloatArray, none: float) -> int:
+    """The class by the weights of all (c,) and of none of them."""
+    innocent, hostile = float(p[known.innocent].sum()), float(p[~known.innocent].sum())
+    if innocent > max(none, HARMLESS * (innocent + hostile)):
         return int(known.index[np.argmax(np.where(known.innocent, p, 0.0))])
     best = int(np.argmax(p))
-    return int(known.index[best]) if p[best] >= SURE else UNKNOWN
+    return int(known.index[best]) if p[best] >= SURE * (innocent + hostile + none) else UNKNOWN
