@@ -113,7 +113,7 @@ class Draw:
         height_m = self.number(corridor.floor_m + 30.0, corridor.ceiling_m - 30.0)
         there = [{"lat": p.lat, "lon": p.lon, "height_m": height_m} for p in corridor.path]
         group = self._flight("quadcopter", self.number(6.0, min(18.0, corridor.max_speed_mps)), [])
-        return group | {"path": [mark(p) for p in there + there[-2::-1]]}
+        return group | {"own": True, "path": [mark(p) for p in there + there[-2::-1]]}
 
     def gunfire(self) -> Group:
         """A burst into the air, somewhere in the city."""

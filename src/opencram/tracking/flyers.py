@@ -20,7 +20,7 @@ SPEED_TOLERANCE = 0.05
 CEILING_M = {"drone": 4_000.0, "quadcopter": 1_000.0, "bird": 3_000.0, "aircraft": 15_000.0, "helicopter": 5_000.0}
 """Above these such things do not fly (assumed, with room: drones of the class cruise at 100 to 4,000 m)."""
 CEILING_SHARE = 0.1
-SURE = 0.99
+SURE = 0.98
 """A class is named when it is so likely: an innocent called a drone wakes people for nothing."""
 NONE_PRIOR, NONE_SPEEDS_MPS, NONE_SIZES_DB = 0.02, 300.0, 80.0
 """It may be none of them: echoes of the ground, followed as one thing, have any speed and size in these spans."""

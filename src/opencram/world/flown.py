@@ -34,11 +34,18 @@ class Flown:
     """Whether it ends on the ground; else it leaves."""
     aim_zone: str | None
     aim_enu_m: Floats | None
+    own: bool = False
+    """The site's own, whatever its class."""
+
+    @property
+    def hostile(self) -> bool:
+        """Whether it means harm."""
+        return self.threat.family != "innocent" and not self.own
 
     @property
     def explodes(self) -> bool:
         """Whether it comes down as something that does harm: a bullet does not."""
-        return self.lands and self.threat.family != "innocent"
+        return self.lands and self.hostile
 
 
 @dataclass(frozen=True, eq=False)

@@ -43,7 +43,7 @@ def flight(group: Flight, threat: Threat, name: str, start_ns: int, setting: Set
         path = with_holds(path, holds, speed, FLIGHT_STEP_NS / NS)
     end_ns = start_ns + (len(path) - 2) * FLIGHT_STEP_NS
     end = aimed if aimed is not None else path[-2, :3].copy()
-    return Flown(name, threat, start_ns, FLIGHT_STEP_NS, path, end_ns, end, aimed is not None, zone, aimed)
+    return Flown(name, threat, start_ns, FLIGHT_STEP_NS, path, end_ns, end, aimed is not None, zone, aimed, group.own)
 
 
 def flock(

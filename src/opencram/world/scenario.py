@@ -177,6 +177,8 @@ class Flight(Group):
     """Where it appears, and the points it flies by."""
     speed_mps: Marked[Positive]
     target: Aim | None = None
+    own: bool = False
+    """Whether it is the site's own drone: of whatever class, it is not hostile."""
     dive_deg: Marked[Annotated[float, Field(ge=3.0, le=80.0)]] = assumed(25.0, "a shallow dive")
     bank_deg: Marked[Annotated[float, Field(ge=5.0, le=70.0)]] = assumed(30.0, "a gentle turn")
     spread_m: Marked[NotNegative] = assumed(0.0, "all fly the same path")

@@ -79,7 +79,8 @@ def _letter(group: Group, threat: Threat) -> str:
         return "R"
     if isinstance(group, Burst):
         return "G"
-    return "A" if threat.family == "innocent" else "D"
+    own = isinstance(group, Flight) and group.own
+    return "A" if threat.family == "innocent" or own else "D"
 
 
 def _group(

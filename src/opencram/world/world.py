@@ -151,7 +151,7 @@ class World:
         return TruthObject(
             id=flown.id,
             cls=flown.threat.id,
-            hostile=flown.threat.family != "innocent",
+            hostile=flown.hostile,
             launch_ns=flown.start_ns,
             launch_enu_m=flown.path[0, :3].copy(),
             aim_zone=flown.aim_zone,
