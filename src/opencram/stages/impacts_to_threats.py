@@ -53,7 +53,7 @@ FASTEST_MPS = 90.0
 DRONE_CEILING_M = 3_000.0
 LEVEL_SHARE = 0.35
 """An unknown object that sinks faster than this share of its ground speed falls rather than flies."""
-FLEW_NS = 10_000_000_000
+FLEW_NS = 4_000_000_000
 """What flew slowly for so long is nothing that was fired, even if it sinks."""
 VELOCITY_SETTLES_S = 3.0
 """A drone's velocity is averaged over about this long: a filter that allows for turns leaves it noisy."""
