@@ -35,12 +35,12 @@ def main() -> None:
 
 
 def teller(live: bool):  # noqa: ANN201
-    """Tells how much is done and how long it will take yet: on one line of a terminal, else every five minutes."""
+    """Tells how much is done and how long it will take yet: on one line of a terminal, else every half minute."""
     began, last = time.monotonic(), [0.0]
 
     def tell(done: float, tally: Tally) -> None:
         now = time.monotonic()
-        if now - last[0] < (0.5 if live else 300.0):
+        if now - last[0] < (0.5 if live else 30.0):
             return
         last[0] = now
         left_min = (now - began) / max(done, 1e-6) * (1.0 - done) / 60.0
