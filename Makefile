@@ -6,10 +6,10 @@ PYTEST_ARGS ?=
 DEMO = baghdad-2020-11-17
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint accuracy bench incidents clean
+.PHONY: help install demo test lint accuracy bench innocent-sky incidents clean
 
 help: ## what can be made
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
 
 $(VENV)/.installed: pyproject.toml scripts/make-venv.sh
 	@echo "Installing into $(VENV) ..."
@@ -46,6 +46,9 @@ incidents: $(VENV)/.installed ## the six incidents, 200 seeds each, into docs/in
 	@mkdir -p docs/incidents
 	@cp runs/incidents/study.md docs/incidents/README.md
 	@cp runs/incidents/study.svg docs/incidents/study.svg
+
+innocent-sky: $(VENV)/.installed ## a day of birds, aircraft, gunfire and rain, into docs/innocent-sky.md: does anything sound? (two hours)
+	@cd benchmarks && $(abspath $(BIN))/python -m innocent --out ../runs/innocent-sky.json --docs ../docs $(INNOCENT_ARGS)
 
 clean: ## remove the environment, the caches and the demonstration run
 	rm -rf $(VENV) runs/demo .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

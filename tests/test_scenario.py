@@ -24,8 +24,8 @@ ROCKETS = ["baghdad-2020-02-16", "baghdad-2020-11-17", "baghdad-2020-12-20", "ba
 NAMES_ONLY = {"id", "kind"}
 
 
-def test_the_six_incidents_are_there() -> None:
-    assert scenario_names() == INCIDENTS
+def test_the_six_incidents_and_the_innocent_skies_are_there() -> None:
+    assert scenario_names() == [*INCIDENTS, "innocent-sky", "rocket-among-birds"]
 
 
 @pytest.mark.parametrize("name", INCIDENTS)

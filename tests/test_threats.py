@@ -19,9 +19,9 @@ ROOT = Path(__file__).resolve().parent.parent
 def test_classes_and_their_order() -> None:
     assert tuple(catalogue()) == (
         "mortar-60", "mortar-81", "mortar-120", "rocket-107", "rocket-122", "rocket-240", "shell-105", "shell-122",
-        "shell-155", "drone", "quadcopter", "fragment", "bird", "aircraft", "gunfire",
+        "shell-155", "drone", "quadcopter", "fragment", "bird", "aircraft", "gunfire", "helicopter",
     )  # fmt: skip
-    assert [class_index(name) for name in catalogue()] == list(range(15))
+    assert [class_index(name) for name in catalogue()] == list(range(16))
     assert ballistic_ids() == (*list(catalogue())[:9], "fragment", "gunfire")
 
 

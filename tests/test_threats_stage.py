@@ -16,6 +16,7 @@ from opencram.physics.flight import fly, to_ground
 from opencram.physics.layout import layout_of
 from opencram.physics.polygon import p_course
 from opencram.physics.threats import catalogue, class_index
+from opencram.policy import DronePolicy
 from opencram.site import Site
 from opencram.stages import impacts_to_threats as stage
 from opencram.stages.impacts_to_threats import TURN_SHARE, ThreatsState, impacts_to_threats
@@ -285,14 +286,24 @@ def test_gap_in_time_lets_go_what_came_down_in_it() -> None:
 # ---- drones -------------------------------------------------------------------------------------------------------
 
 
+WEST = (-4000.0, 0.0, 500.0, 45.0, 0.0, 0.0, 8.5)
+
+
 def drone(seconds: float = 0.0, **more: Any) -> Tracks:
     """45 m/s towards the base from 4 km in the west, at 500 m."""
-    at_enu = (-4000.0, 0.0, 500.0, 45.0, 0.0, 0.0, 8.5)
-    return track(**({"seconds": seconds, "model": OTHER, "cls": DRONE, "mean": at_enu, "p_ballistic": 0.1} | more))
+    return track(**({"seconds": seconds, "model": OTHER, "cls": DRONE, "mean": WEST, "p_ballistic": 0.1} | more))
+
+
+def come(run: Run, mean: Sequence[float] = WEST, for_s: int = 12, seconds: float = 0.0, **more: Any) -> Threats:
+    """What stands when a drone has flown straight on for so long, and is at `mean` at `seconds`."""
+    for k in range(for_s, -1, -1):
+        before = np.array(mean) - k * np.array([*mean[3:6], 0.0, 0.0, 0.0, 0.0])
+        threats = run.tick(seconds - k, drone(seconds - k, mean=before, **more))
+    return threats
 
 
 def test_drone_threatens_what_it_can_reach_and_when() -> None:
-    threats = Run().tick(0.0, drone())
+    threats = come(Run())
     found = rows(threats)
     assert found[1, 0] > 0.08
     here, hazard_m = shapely.Point(-4000.0, 0.0), catalogue()["drone"].hazard_radius_m
@@ -302,42 +313,83 @@ def test_drone_threatens_what_it_can_reach_and_when() -> None:
 
 
 def test_drone_that_flies_away_threatens_less_but_may_turn() -> None:
-    away = rows(Run().tick(0.0, drone(mean=(-4000.0, 0.0, 500.0, -45.0, 0.0, 0.0, 8.5))))
-    assert 0.0 < away[1, 0] < 0.1 * rows(Run().tick(0.0, drone()))[1, 0]
+    away = rows(come(Run(), (-4000.0, 0.0, 500.0, -45.0, 0.0, 0.0, 8.5)))
+    assert 0.0 < away[1, 0] < 0.1 * rows(come(Run()))[1, 0]
 
 
 def test_drone_overhead_is_there() -> None:
-    threats = Run().tick(0.0, drone(mean=(0.0, 100.0, 300.0, 45.0, 0.0, 0.0, 8.5), existence=0.97))
+    threats = come(Run(), (0.0, 100.0, 300.0, 45.0, 0.0, 0.0, 8.5), existence=0.97)
     assert rows(threats)[1, 0] == pytest.approx(0.97)
     assert threats.impact_time_ns[0] == START_NS
+
+
+@pytest.mark.parametrize("speed", [42.0, 46.0, 51.0])
+@pytest.mark.parametrize("cls", [DRONE, UNKNOWN])
+def test_what_comes_on_as_attack_drones_do_counts_within_twelve_seconds(speed: float, cls: int) -> None:
+    assert rows(come(Run(), (-4000.0, 0.0, 500.0, speed, 0.0, 0.0, 8.5), cls=cls))[1, 0] > 0.08
 
 
 @pytest.mark.parametrize(
     "more",
     [
         {"mean": (-4000.0, 0.0, 500.0, 150.0, 0.0, 0.0, 8.5)},
-        {"mean": (-4000.0, 0.0, 500.0, 5.0, 0.0, 0.0, 8.5)},
+        {"mean": (-4000.0, 0.0, 500.0, 20.0, 0.0, 0.0, 8.5), "for_s": 30},
         {"mean": (-4000.0, 0.0, 4000.0, 45.0, 0.0, 0.0, 8.5)},
-        {"cov": np.diag([25.0, 25.0, 25.0, 400.0, 400.0, 400.0, 0.04])},
-        {"born_ns": at(-2.0)},
+        {"mean": (-4000.0, 0.0, 1000.0, 45.0, 0.0, -20.0, 8.5)},
+        {"for_s": 8},
         {"status": TENTATIVE},
         {"model": BALLISTIC},
         {"cls": class_index("bird")},
         {"cls": class_index("aircraft")},
+        {"cls": class_index("helicopter")},
     ],
 )
 def test_unknown_that_does_not_fly_as_drones_do_is_none(more: dict[str, Any]) -> None:
-    assert rows(Run().tick(0.0, drone(cls=UNKNOWN))) != {}
-    assert rows(Run().tick(0.0, drone(**({"cls": UNKNOWN} | more)))) == {}
+    assert rows(come(Run(), cls=UNKNOWN)) != {}
+    assert rows(come(Run(), **({"cls": UNKNOWN} | more))) == {}
 
 
-def test_unknown_slow_object_is_taken_for_a_drone() -> None:
-    assert set(Run().tick(0.0, drone(cls=UNKNOWN)).cls.tolist()) == {DRONE}
+def test_unknown_object_that_comes_on_is_taken_for_a_drone() -> None:
+    assert set(come(Run(), cls=UNKNOWN).cls.tolist()) == {DRONE}
+
+
+def test_how_slow_an_unknown_object_may_be_is_the_sites_to_say() -> None:
+    slow = (-4000.0, 0.0, 100.0, 15.0, 0.0, 0.0, 8.5)
+    careful = SITE.model_copy(
+        update={"policy": SITE.policy.model_copy(update={"drone": DronePolicy(unknown_from_mps=10.0)})}
+    )
+    assert rows(come(Run(), slow, for_s=40, cls=UNKNOWN)) == {}
+    assert rows(come(Run(careful), slow, for_s=40, cls=UNKNOWN)) != {}
+
+
+def test_what_jumps_and_stays_or_wanders_does_not_come_on() -> None:
+    """Echoes of the ground followed as one: 400 m in two seconds, then nothing; and a way that weaves."""
+    jumps = [(-4000.0 + 200.0 * min(k, 2), 0.0) for k in range(25)]
+    weaves = [(-4000.0 + 30.0 * k, 60.0 * math.sin(k / 3.0)) for k in range(25)]
+    for way in (jumps, weaves):
+        run = Run()
+        for k, (east, north) in enumerate(way):
+            seen = drone(float(k), mean=(east, north, 100.0, 30.0, 0.0, 0.0, 8.5), cls=UNKNOWN)
+            assert rows(run.tick(float(k), seen)) == {}
+
+
+def test_what_has_flown_slowly_was_not_fired() -> None:
+    """A flock that sinks for a moment may fit a bomb's flight; a track that began as a rocket's may too, and counts."""
+    run = Run()
+    come(run, (-1000.0, 0.0, 100.0, 15.0, 0.0, 0.0, 8.5), cls=UNKNOWN)
+    sinks = {"mean": (-985.0, 0.0, 100.0, 15.0, 0.0, -20.0, 8.5), "seconds": 1.0}
+    assert rows(run.tick(1.0, track(**sinks), falls((0.0, 0.0), 6.0))) == {}
+    assert rows(Run().tick(1.0, track(**sinks), falls((0.0, 0.0), 6.0))) != {}
+    # a rocket that took over the flock's track is fast
+    fast = {"mean": (-900.0, 0.0, 200.0, 250.0, 0.0, -80.0, 8.5), "seconds": 4.0}
+    for k in range(8):
+        run.tick(2.0 + k / 4.0, track(**(fast | {"seconds": 2.0 + k / 4.0})))
+    assert rows(run.tick(4.0, track(**fast), falls((0.0, 0.0), 7.0, seconds=4.0))) != {}
 
 
 def test_lost_drone_stands_until_it_would_have_come() -> None:
     run = Run()
-    run.tick(0.0, drone(mean=(-2000.0, 0.0, 50.0, 45.0, 0.0, 0.0, 8.5)))
+    come(run, (-2000.0, 0.0, 50.0, 45.0, 0.0, 0.0, 8.5))
     assert (1, 0) in rows(run.tick(35.0))
     assert (1, 0) not in rows(run.tick(61.0))
 
@@ -345,6 +397,7 @@ def test_lost_drone_stands_until_it_would_have_come() -> None:
 def test_noise_of_a_drone_s_velocity_is_averaged_out() -> None:
     """Each look errs by 10 m/s of 45, one way and the other: the arrival stays within 3 %."""
     run, arrivals = Run(), []
+    come(run)
     for k in range(150):
         seen = drone(0.1 * k, mean=(-4000.0, 0.0, 500.0, 45.0 + (10.0 if k % 2 else -10.0), 0.0, 0.0, 8.5))
         threats = run.tick(0.1 * k, seen)
@@ -355,10 +408,10 @@ def test_noise_of_a_drone_s_velocity_is_averaged_out() -> None:
 
 def test_drone_s_turn_is_followed_within_seconds() -> None:
     run = Run()
-    run.tick(0.0, drone())
+    come(run)
     for k in range(1, 101):
         turned = rows(run.tick(0.1 * k, drone(0.1 * k, mean=(-4000.0, 0.0, 500.0, 0.0, 45.0, 0.0, 8.5))))
-    straight = rows(Run().tick(0.0, drone(mean=(-4000.0, 0.0, 500.0, 0.0, 45.0, 0.0, 8.5))))
+    straight = rows(come(Run(), (-4000.0, 0.0, 500.0, 0.0, 45.0, 0.0, 8.5)))
     assert turned[1, 0] == pytest.approx(straight[1, 0], abs=0.01)
 
 

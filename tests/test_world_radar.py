@@ -13,9 +13,9 @@ from opencram.physics.frames import Origin, geodetic_to_enu, sensor_rotation
 from opencram.physics.layout import layout_of
 from opencram.physics.threats import catalogue
 from opencram.tables import PlotRows
+from opencram.world.flown import Flown
 from opencram.world.radar import FALSE_ALARM, Radar
 from opencram.world.sky import Sky
-from opencram.world.truth import Flown
 from opencram.world.world import World
 from world_site import LAT, LON, assume, make_scenario, make_site
 

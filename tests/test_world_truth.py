@@ -13,9 +13,11 @@ from scipy import stats
 from opencram.errors import InputError
 from opencram.physics.flight import fly_boosted
 from opencram.physics.place import height_m
+from opencram.world.flown import Flown
 from opencram.world.rng import generator
+from opencram.world.routes import follow
 from opencram.world.sky import Sky
-from opencram.world.truth import Flown, fly_scenario, follow, setting_of
+from opencram.world.truth import fly_scenario, setting_of
 from world_site import LAT, LON, flight, make_scenario, make_site, salvo
 
 Floats = NDArray[np.float64]

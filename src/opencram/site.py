@@ -43,7 +43,8 @@ from opencram.fields import (
     SigmaMrad,
     rising,
 )
-from opencram.surroundings import Air, Terrain
+from opencram.policy import DEFAULT_COSTS, Policy
+from opencram.surroundings import Air, Corridor, Terrain
 from opencram.terrainfile import Grid, around, grid_from_text
 from opencram.zonefile import Rings, read_zones
 
@@ -213,6 +214,8 @@ class Effector(Model):
     magazine: Count = 8
     protects: tuple[Id, ...] = ()
     debris_pieces: Annotated[Count, Field(ge=1, le=20)] = 3
+    rounds_seen: Annotated[Count, Field(le=100)] = 0
+    """How many of a burst's rounds the simulated radars may see."""
 
     _before = model_validator(mode="before")(_titled)
 
@@ -232,61 +235,6 @@ class Effector(Model):
         after = [point for point in self.kill if point[0] > range_m] or [self.kill[-1]]
         (r_0, p_0), (r_1, p_1) = before[-1], after[0]
         return p_0 if r_1 <= r_0 else p_0 + (p_1 - p_0) * max(range_m - r_0, 0.0) / (r_1 - r_0)
-
-
-class Cost(Model):
-    """What a missed and what a needless alarm cost in one kind of zone; only their ratio counts."""
-
-    cost_miss: Positive
-    cost_false: Positive
-
-    @property
-    def threshold(self) -> float:
-        """The probability of a hit above which an alarm costs less than silence (expected cost, both ways)."""
-        return self.cost_false / (self.cost_false + self.cost_miss)
-
-
-DEFAULT = "default"
-DEFAULT_COSTS: Mapping[str, Cost] = {
-    "embassy": Cost(cost_miss=60, cost_false=1),
-    "base": Cost(cost_miss=60, cost_false=1),
-    "hospital": Cost(cost_miss=60, cost_false=1),
-    "airport": Cost(cost_miss=60, cost_false=1),
-    "green-zone": Cost(cost_miss=50, cost_false=1),
-    "camp": Cost(cost_miss=60, cost_false=1),
-    "district": Cost(cost_miss=20, cost_false=1),
-    DEFAULT: Cost(cost_miss=30, cost_false=1),
-}
-"""Assumed: a missed hit weighs 50 to 60 needless alarms where people train for shelter (alarm above 2 % or less), and
-20 in a city district (5 %), where too many alarms teach people not to listen."""
-
-
-class DronePolicy(Model):
-    """How long before the earliest arrival of what can manoeuvre a zone is alerted and pre-alerted."""
-
-    alert_s: Positive = 60.0
-    pre_alert_s: Positive = 150.0
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        rising("alert_s", self.alert_s, "pre_alert_s", self.pre_alert_s)
-        return self
-
-
-class Policy(Model):
-    """When zones sound: costs per kind of zone, and times."""
-
-    costs: dict[str, Cost] = Field(default_factory=dict)
-    hold_s: NotNegative = 5.0
-    all_clear_s: NotNegative = 30.0
-    pre_alert_factor: Annotated[Number, Field(gt=0, le=1)] = 0.3
-    drone: DronePolicy = DronePolicy()
-    stale_sensor: Literal["show", "alert"] = "show"
-
-    def cost_of(self, kind: str) -> Cost:
-        """The costs for a kind of zone: the site's own, else the built-in ones, else those of `default`."""
-        own = self.costs.get(kind) or DEFAULT_COSTS.get(kind)
-        return own or self.costs.get(DEFAULT) or DEFAULT_COSTS[DEFAULT]
 
 
 def _time_zone(name: str) -> str:
@@ -312,6 +260,7 @@ class Site(Model):
     sirens: Annotated[tuple[Siren, ...], Field(max_length=MAX_THINGS)] = ()
     effectors: Annotated[tuple[Effector, ...], Field(max_length=MAX_THINGS)] = ()
     policy: Policy = Policy()
+    corridors: Annotated[tuple[Corridor, ...], Field(max_length=MAX_THINGS)] = ()
     terrain: Terrain | None = None
     air: Air = Air()
 
@@ -456,7 +405,8 @@ def _faults(site: Site) -> Iterator[tuple[yamlfile.Loc, str]]:
 
 def _repeated(site: Site) -> Iterator[tuple[yamlfile.Loc, str]]:
     groups: dict[str, list[str]] = {
-        key: [thing.id for thing in getattr(site, key)] for key in ("sensors", "assets", "sirens", "effectors", "zones")
+        key: [thing.id for thing in getattr(site, key)]
+        for key in ("sensors", "assets", "sirens", "effectors", "corridors", "zones")
     }
     for key, ids in groups.items():
         counts = Counter(ids)
@@ -472,6 +422,10 @@ def _far_or_under(site: Site) -> Iterator[tuple[yamlfile.Loc, str]]:
             away = site.origin.distance_m(thing.position.lat, thing.position.lon)
             if away > MAX_EXTENT_M:
                 yield (key, i, "position"), f"found a position {away / 1e3:.0f} km from the site's origin, {near}"
+    for i, corridor in enumerate(site.corridors):
+        away = max(site.origin.distance_m(point.lat, point.lon) for point in corridor.path)
+        if away > MAX_EXTENT_M:
+            yield ("corridors", i, "path"), f"found a point {away / 1e3:.0f} km from the site's origin, {near}"
     for i, sensor in enumerate(site.sensors):
         height, ground = sensor.position.height_m, site.ground_m(sensor.position.lat, sensor.position.lon)
         if height < ground:

@@ -1,4 +1,4 @@
-"""What surrounds a site: the ground that things come down on, and the air that they fly through."""
+"""What surrounds a site: the ground that things come down on, the air, and the ways that friends fly through it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from opencram.fields import MAX_EXTENT_M, Azimuth, Model, NotNegative, Number
+from opencram.fields import MAX_EXTENT_M, Azimuth, Id, Model, NotNegative, Number, Positive, rising
 
 MOST_HEIGHTS = 500
 
@@ -47,4 +47,28 @@ class Air(Model):
             heights = [row.height_m for row in rows]
             if heights != sorted(set(heights)):
                 raise ValueError(f"found the heights {heights} in {name}, expected them rising")
+        return self
+
+
+class Point(Model):
+    """A point of the ground, degrees north and east."""
+
+    lat: Annotated[Number, Field(ge=-90, le=90)]
+    lon: Annotated[Number, Field(ge=-180, le=180)]
+
+
+class Corridor(Model):
+    """A way through the air in which one's own drones fly; one point alone is a round area about it."""
+
+    id: Id
+    path: Annotated[tuple[Point, ...], Field(min_length=1, max_length=100)]
+    width_m: Annotated[Number, Field(gt=0, le=20_000)]
+    floor_m: NotNegative = 0.0
+    ceiling_m: Positive = 500.0
+    max_speed_mps: Positive = 30.0
+    grace_s: NotNegative = 5.0
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        rising("floor_m", self.floor_m, "ceiling_m", self.ceiling_m)
         return self

@@ -3,7 +3,9 @@
 Three kinds of object threaten a zone:
 
 - what falls: the chance that it lands in the zone enlarged by its class's hazard radius, summed over what it may be;
-- what flies by its own power, low and slow: the zones that it can reach, weighed by how far each lies off its course;
+- what flies by its own power and may be a drone: the zones that it can reach, weighed by how far each lies off its
+  course. A drone by name is one; so is what nothing names that comes straight on faster than birds and slower than
+  aircraft. What is one's own, in a corridor of the site, is none;
 - debris of a simulated interception: the ground that pieces cast off at the intercept may reach.
 
 A prediction stands until the object has come down, whether or not a radar still sees it: a rocket that sinks below the
@@ -17,6 +19,7 @@ from functools import cache
 
 import numpy as np
 
+from opencram.physics.corridors import Own, still_own
 from opencram.physics.flight import fly, ground_jacobian
 from opencram.physics.layout import Layout, layout_of
 from opencram.physics.polygon import p_course, p_inside, sights
@@ -37,6 +40,7 @@ from opencram.tables import (
     Threats,
     Tracks,
 )
+from opencram.tracking.course import Course, comes_on, note
 
 P_FLOOR = 1e-4
 """Rows less likely than this are left out: fifty of them together stay below the lowest threshold in use."""
@@ -45,12 +49,12 @@ LINGER_S = 2.0
 FORGET_NS = 600_000_000_000
 """Kills, and where tracks were last seen, are kept this long: longer than anything flies."""
 
-DRONE_SPEED_MPS = (10.0, 90.0)
+FASTEST_MPS = 90.0
 DRONE_CEILING_M = 3_000.0
 LEVEL_SHARE = 0.35
 """An unknown object that sinks faster than this share of its ground speed falls rather than flies."""
-DRONE_AGE_S = 3.0
-"""An unknown object must have been followed this long before its course means anything."""
+FLEW_NS = 4_000_000_000
+"""What flew slowly for so long is nothing that was fired, even if it sinks."""
 VELOCITY_SETTLES_S = 3.0
 """A drone's velocity is averaged over about this long: a filter that allows for turns leaves it noisy."""
 COURSE_SIGMA_RAD = math.radians(25.0)
@@ -111,6 +115,10 @@ class Seen:
     cls: int
     steady_enu_mps: FloatArray
     """Its velocity (3,), averaged over VELOCITY_SETTLES_S."""
+    course: Course
+    flew_ns: int
+    """For how long it has flown, neither ballistic nor faster than drones."""
+    own: Own
 
 
 @dataclass
@@ -142,10 +150,10 @@ def impacts_to_threats(
     """
     layout = layout_of(site)
     tracks, hypotheses = _newest(tracks), _newest_of_class(hypotheses)
-    _remember(state, tracks, now_ns)
+    _remember(state, tracks, now_ns, site)
     _cast_debris(state, engagements, layout, site)
     _take_effects(state, effects, engagements, layout, site)
-    _renew(state, tracks, hypotheses, impacts, layout, now_ns)
+    _renew(state, tracks, hypotheses, impacts, site, now_ns)
     return _standing_rows(state, now_ns)
 
 
@@ -170,15 +178,20 @@ def _newest_of_class(hypotheses: Hypotheses) -> Hypotheses:
     return hypotheses.take(np.array(sorted(last.values()), np.int64))
 
 
-def _remember(state: ThreatsState, tracks: Tracks, now_ns: int) -> None:
+def _remember(state: ThreatsState, tracks: Tracks, now_ns: int, site: Site) -> None:
     for row in np.flatnonzero((tracks.status == CONFIRMED) & (tracks.plot >= 0)).tolist():
         track, time_ns = int(tracks.track[row]), int(tracks.time_ns[row])
+        last = state.seen.get(track)
+        steady = _steadied(last, tracks.mean[row, 3:6], time_ns)
         state.seen[track] = Seen(
             time_ns=time_ns,
             mean=tracks.mean[row].copy(),
             ballistic=bool(tracks.model[row] == BALLISTIC),
             cls=int(tracks.cls[row]),
-            steady_enu_mps=_steadied(state.seen.get(track), tracks.mean[row, 3:6], time_ns),
+            steady_enu_mps=steady,
+            course=note(last.course if last else None, time_ns, tracks.mean[row]),
+            flew_ns=_flew_ns(last, bool(tracks.model[row] == BALLISTIC), time_ns, steady),
+            own=still_own(last.own if last else None, time_ns, tracks.mean[row], steady, site),
         )
     state.seen = {track: s for track, s in state.seen.items() if s.time_ns > now_ns - FORGET_NS}
     state.killed_ns = {track: at for track, at in state.killed_ns.items() if at > now_ns - FORGET_NS}
@@ -192,13 +205,20 @@ def _steadied(last: Seen | None, vel_enu_mps: FloatArray, time_ns: int) -> Float
     return vel_enu_mps + kept * (last.steady_enu_mps - vel_enu_mps)
 
 
+def _flew_ns(last: Seen | None, ballistic: bool, time_ns: int, vel_enu_mps: FloatArray) -> int:
+    if last is None or math.hypot(*vel_enu_mps.tolist()) > FASTEST_MPS:
+        return 0
+    return last.flew_ns + (0 if ballistic else time_ns - last.time_ns)
+
+
 def _renew(
-    state: ThreatsState, tracks: Tracks, hypotheses: Hypotheses, impacts: Impacts, layout: Layout, now_ns: int
+    state: ThreatsState, tracks: Tracks, hypotheses: Hypotheses, impacts: Impacts, site: Site, now_ns: int
 ) -> None:
     """Replace the predictions of what was measured anew; the others stand until they expire."""
+    layout = layout_of(site)
     moved = tracks.track[(tracks.model == OTHER) & (tracks.plot >= 0)]
     stale = np.isin(state.objects.rows.track, np.concatenate([hypotheses.track, moved]))
-    fresh = _falling(state, tracks, hypotheses, impacts, layout, now_ns).plus(_flying(state, tracks, layout, now_ns))
+    fresh = _falling(state, tracks, hypotheses, impacts, layout, now_ns).plus(_flying(state, tracks, site, now_ns))
     current = state.objects.only(~stale).plus(fresh)
     state.objects = current.only((current.until_ns > now_ns) & ~_dead(state, current.rows))
 
@@ -235,7 +255,8 @@ def _falling(
 ) -> Standing:
     """Threats of all tracks that have hypotheses, from the mixture over what each may be."""
     harmful = np.array([_classes()[c].family != "innocent" for c in hypotheses.cls.tolist()], np.bool_)
-    found = hypotheses.take(harmful & np.isfinite(hypotheses.impact_enu_m).all(axis=1))
+    fired = np.array([state.seen[t].flew_ns < FLEW_NS if t in state.seen else True for t in hypotheses.track.tolist()])
+    found = hypotheses.take(harmful & fired.astype(np.bool_) & np.isfinite(hypotheses.impact_enu_m).all(axis=1))
     if not len(found):
         return Standing()
     hazards = np.array([_classes()[c].hazard_radius_m for c in found.cls.tolist()])
@@ -312,32 +333,26 @@ def _standing(objects: Objects, p_hit: FloatArray, left_s: FloatArray, sigma_s: 
 # ---- what flies by its own power ------------------------------------------------------------------------------------
 
 
-def _flying(state: ThreatsState, tracks: Tracks, layout: Layout, now_ns: int) -> Standing:
+def _flying(state: ThreatsState, tracks: Tracks, site: Site, now_ns: int) -> Standing:
     """Threats of drones, and of unknown objects that fly as drones do: the zones each can reach, and when at best."""
     alive = tracks.take(np.array([track not in state.killed_ns for track in tracks.track.tolist()], np.bool_))
     together = Standing()
     for row in _drone_rows(alive):
-        velocity = state.seen[int(alive.track[row])].steady_enu_mps
-        together = together.plus(_reach(alive, row, velocity, layout, now_ns))
+        seen = state.seen[int(alive.track[row])]
+        slowest_mps = site.policy.drone.unknown_from_mps if seen.cls == UNKNOWN else 0.0
+        if not seen.own.yes and comes_on(seen.course, seen.time_ns, slowest_mps, FASTEST_MPS):
+            together = together.plus(_reach(alive, row, seen.steady_enu_mps, layout_of(site), now_ns))
     return together
 
 
 def _drone_rows(tracks: Tracks) -> list[int]:
     """Rows of confirmed, newly measured, non-ballistic tracks that are drones or behave like one."""
-    speed, sigma = _speed(tracks)
-    old = (tracks.time_ns - tracks.born_ns) * 1e-9 >= DRONE_AGE_S
+    speed = np.hypot(tracks.mean[:, 3], tracks.mean[:, 4])
     drone = np.isin(tracks.cls, [class_index("drone"), class_index("quadcopter")])
-    slow = (speed >= DRONE_SPEED_MPS[0]) & (speed <= DRONE_SPEED_MPS[1]) & (speed >= 3.0 * sigma)
     level = np.abs(tracks.mean[:, 5]) <= LEVEL_SHARE * speed
-    unknown = (tracks.cls == UNKNOWN) & slow & old & level & (tracks.mean[:, 2] < DRONE_CEILING_M)
+    unknown = (tracks.cls == UNKNOWN) & level & (tracks.mean[:, 2] < DRONE_CEILING_M)
     seen = (tracks.status == CONFIRMED) & (tracks.model == OTHER) & (tracks.plot >= 0)
     return [int(row) for row in np.flatnonzero(seen & (drone | unknown))]
-
-
-def _speed(tracks: Tracks) -> tuple[FloatArray, FloatArray]:
-    """Ground speed and its sigma (that of a velocity component, the larger), (n,) each."""
-    speed = np.hypot(tracks.mean[:, 3], tracks.mean[:, 4])
-    return speed, np.sqrt(np.maximum(tracks.cov[:, 3, 3], tracks.cov[:, 4, 4]))
 
 
 def _reach(tracks: Tracks, row: int, vel_enu_mps: FloatArray, layout: Layout, now_ns: int) -> Standing:

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from functools import cache, lru_cache
 
 from opencram.physics.threats import catalogue
-from opencram.site import Policy, Site, Zone
+from opencram.policy import Policy
+from opencram.site import Site, Zone
 from opencram.tables import UNKNOWN, Effect, Observation, Reject, Threats, ZoneWarning
 
 QUIET, PRE_ALERT, ALERT = 0, 1, 2

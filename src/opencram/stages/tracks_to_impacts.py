@@ -38,7 +38,7 @@ NAMED_AT, FAMILY_AT = 0.34, 0.78
 """A class is named when its family is this likely, and it is likelier than an even choice of the family's three."""
 EARLY_NS, FAMILY_EARLY = 2_000_000_000, 0.995
 """Before so long its family must be this likely: a bullet's first plots fit a shell as well."""
-PATIENCE_PLOTS, PATIENCE_NS = 20, 3_000_000_000
+PATIENCE_PLOTS, PATIENCE_NS = 8, 3_000_000_000
 """What does not fly ballistically is named only after this many plots and this long."""
 SLOW_MPS = 5.0
 """What climbs or sinks by less than this hovers or flies level, however slow it is;"""

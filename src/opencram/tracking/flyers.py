@@ -12,16 +12,20 @@ from functools import cache
 import numpy as np
 
 from opencram.physics.threats import catalogue
-from opencram.tables import UNKNOWN, FloatArray, IntArray
+from opencram.tables import UNKNOWN, BoolArray, FloatArray, IntArray
 from opencram.tracking.hypotheses import FADING_DB, FADING_MEAN_DB, RCS_SIGMA_DB
 
 SPEED_TOLERANCE = 0.05
 """One sigma of a speed round its class's span, as a share: wind carries what flies."""
-CEILING_M = {"drone": 4_000.0, "quadcopter": 1_000.0, "bird": 3_000.0, "aircraft": 15_000.0}
+CEILING_M = {"drone": 4_000.0, "quadcopter": 1_000.0, "bird": 3_000.0, "aircraft": 15_000.0, "helicopter": 5_000.0}
 """Above these such things do not fly (assumed, with room: drones of the class cruise at 100 to 4,000 m)."""
 CEILING_SHARE = 0.1
-SURE = 0.99
+SURE = 0.98
 """A class is named when it is so likely: an innocent called a drone wakes people for nothing."""
+NONE_PRIOR, NONE_SPEEDS_MPS, NONE_SIZES_DB = 0.02, 300.0, 80.0
+"""It may be none of them: echoes of the ground, followed as one thing, have any speed and size in these spans."""
+HARMLESS = 0.98
+"""And the likeliest innocent one when all of them together are: what is left for the others is worth no siren."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +35,7 @@ class Flyers:
     index: IntArray
     rows: FloatArray
     """Least and most speed (m/s), ln(prior), mean cross-section (dB m2), ceiling (m)."""
+    innocent: BoolArray
 
 
 @cache
@@ -38,7 +43,8 @@ def flyers() -> Flyers:
     """All classes that fly level and have a ceiling here."""
     found = [(i, t) for i, t in enumerate(catalogue().values()) if t.id in CEILING_M]
     rows = [(*t.speed_mps, math.log(t.prior), 10.0 * math.log10(t.rcs_m2), CEILING_M[t.id]) for _, t in found]
-    return Flyers(np.array([i for i, _ in found]), np.array(rows))
+    innocent = np.array([t.family == "innocent" for _, t in found])
+    return Flyers(np.array([i for i, _ in found]), np.array(rows), innocent)
 
 
 def flyer_of(speed_mps: float, sigma_mps: float, up_m: float, rcs: FloatArray) -> int:
@@ -52,9 +58,18 @@ def flyer_of(speed_mps: float, sigma_mps: float, up_m: float, rcs: FloatArray) -
     beyond = np.maximum(np.maximum(low - speed_mps, speed_mps - high), 0.0) / blur
     ln_p = ln_prior - 0.5 * beyond**2 - np.log(high - low + 2.5 * blur)
     ln_p -= 0.5 * (np.maximum(up_m - ceiling, 0.0) / (CEILING_SHARE * ceiling)) ** 2
+    ln_none = math.log(NONE_PRIOR / NONE_SPEEDS_MPS)
     if rcs[1] >= 1.0:
         var = RCS_SIGMA_DB**2 + FADING_DB**2 / rcs[1]
-        ln_p -= 0.5 * (rcs[0] / rcs[1] - FADING_MEAN_DB - size) ** 2 / var
-    p = np.exp(ln_p - ln_p.max())
+        ln_p -= 0.5 * ((rcs[0] / rcs[1] - FADING_MEAN_DB - size) ** 2 / var + math.log(2.0 * math.pi * var))
+        ln_none -= math.log(NONE_SIZES_DB)
+    return _named(known, np.exp(ln_p), math.exp(ln_none))
+
+
+def _named(known: Flyers, p: FloatArray, none: float) -> int:
+    """The class by the weights of all (c,) and of none of them."""
+    innocent, hostile = float(p[known.innocent].sum()), float(p[~known.innocent].sum())
+    if innocent > max(none, HARMLESS * (innocent + hostile)):
+        return int(known.index[np.argmax(np.where(known.innocent, p, 0.0))])
     best = int(np.argmax(p))
-    return int(known.index[best]) if p[best] >= SURE * p.sum() else UNKNOWN
+    return int(known.index[best]) if p[best] >= SURE * (innocent + hostile + none) else UNKNOWN

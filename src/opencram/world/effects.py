@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from opencram.physics.frames import geodetic_to_enu
 from opencram.physics.threats import catalogue
-from opencram.site import Site
+from opencram.site import Position, Site
 from opencram.tables import Effect, Engagement
+from opencram.world.flown import NS, Flown, Setting
 from opencram.world.rng import generator
 from opencram.world.sky import Sky
-from opencram.world.truth import Flown, Setting, fly_piece
+from opencram.world.truth import fly_piece
 
 Floats = NDArray[np.float64]
 
 FOUND_WITHIN_M = 400.0
 """An engagement takes the object nearest its track at the order, if it is this near; else there is nothing to hit."""
+ROUND_SCATTER_RAD = 0.003
+"""One sigma, each way, of a round about the burst's direction (assumed)."""
+ROUND_LIFE_S = 2.5
+"""Rounds destroy themselves after about this: public descriptions of gun batteries give two to three kilometres."""
 SCATTER_SHARE, SCATTER_LEAST_MPS, SCATTER_MOST_MPS = 0.2, 30.0, 60.0
 """One sigma of each axis of a piece's velocity about the body's: a share of its speed within bounds (assumed)."""
 
@@ -48,6 +55,8 @@ class Defence:
             if body >= 0:
                 self.engaged.setdefault(body, []).append(engagement.engagement)
             self._pending.append((engagement, body))
+            if body >= 0:
+                self.sky.add(self._rounds(engagement, body))
 
     def resolve(self, last_ns: int, now_ns: int) -> list[Effect]:
         """The effects of all engagements whose time has come, in order; an overdue one counts from `last_ns`."""
@@ -85,6 +94,26 @@ class Defence:
             up_m=float(where[2]),
         )
 
+    def _rounds(self, engagement: Engagement, body: int) -> list[Flown]:
+        """A few of a burst's rounds, for radars to see: straight streaks from the battery to where the body will be.
+
+        They hit nothing; whether the body is hit is drawn once, in `_effect`. Nothing here could lay a gun.
+        """
+        effector = next(e for e in self.site.effectors if e.id == engagement.effector)
+        rng = generator(self.seed, "rounds", str(engagement.engagement))
+        muzzle = geodetic_to_enu(*_radians(effector.position), self.setting.origin)
+        meets_ns = min(engagement.intercept_ns, int(self.sky.end_ns[body]))
+        way = self.sky.at(meets_ns, np.array([body]))[0][0] - muzzle
+        way_m = float(np.sqrt((way**2).sum()))
+        first_ns = meets_ns - round((way_m / effector.flight_speed_mps + effector.burst_s) * NS)
+        made = []
+        for n in range(effector.rounds_seen):
+            direction = way / max(way_m, 1.0) + ROUND_SCATTER_RAD * rng.standard_normal(3)
+            start_ns = max(first_ns + round(effector.burst_s * NS * n / effector.rounds_seen), engagement.time_ns)
+            name = f"{effector.id}:{engagement.engagement}-{n + 1}"
+            made.append(_streak(name, muzzle, effector.flight_speed_mps * direction, start_ns))
+        return made
+
     def _break_up(
         self, engagement: Engagement, body: int, time_ns: int, pos: Floats, vel: Floats, rng: np.random.Generator
     ) -> None:
@@ -102,3 +131,17 @@ class Defence:
             made.append(fly_piece(f"{parent}-{n + 1}", threat, state, time_ns, self.setting))
         self.sky.add(made)
         self.debris += [(body, piece) for piece in made]
+
+
+def _streak(name: str, start: Floats, velocity: Floats, start_ns: int) -> Flown:
+    """A round that flies straight until it destroys itself."""
+    rows = [np.concatenate([start + k * ROUND_LIFE_S * velocity, velocity]) for k in range(3)]
+    life_ns = round(ROUND_LIFE_S * NS)
+    end = rows[1][:3].copy()
+    return Flown(
+        name, catalogue()["gunfire"], start_ns, life_ns, np.array(rows), start_ns + life_ns, end, False, None, None
+    )
+
+
+def _radians(position: Position) -> tuple[float, float, float]:
+    return math.radians(position.lat), math.radians(position.lon), position.height_m

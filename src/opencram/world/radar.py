@@ -9,8 +9,7 @@ Richards, Fundamentals of Radar Signal Processing, 2005, chapter 6; Skolnik, Rad
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,8 @@ from opencram.physics.frames import enu_to_spherical
 from opencram.physics.layout import DEFAULT_FALSE_PLOTS, Layout
 from opencram.site import Sensor
 from opencram.tables import PlotRows
+from opencram.world.clutter import Cells
+from opencram.world.echoes import Echoes, Look
 from opencram.world.rng import generator
 from opencram.world.sky import Sky
 
@@ -43,39 +44,20 @@ JITTER_NS = 5_000_000
 """A plot message leaves up to this much later than the stated latency."""
 
 
-@dataclass(frozen=True)
-class Look:
-    """A staring radar's scan, or a slice of a rotating one's turn: from azimuth `az_rad` on over `width_rad`."""
-
-    start_ns: int
-    length_ns: int
-    period: int
-    az_rad: float
-    width_rad: float
-    scan_end: bool
-
-
-@dataclass(frozen=True, eq=False)
-class Echoes:
-    """What is in view in one look: one row per body, or per bodies that are too near each other to tell apart."""
-
-    time_ns: Ints
-    range_m: Floats
-    az_rad: Floats
-    el_rad: Floats
-    rate_mps: Floats
-    snr: Floats
-    body: Ints
-
-    def take(self, rows: Any) -> Echoes:  # noqa: ANN401
-        """Some of the rows."""
-        return Echoes(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
-
-
 class Radar:
     """One sensor of the site, from the world's start; `scan` gives what it sends over a stretch of time."""
 
-    def __init__(self, number: int, sensor: Sensor, layout: Layout, seed: int, start_ns: int, tick_ns: int) -> None:
+    def __init__(
+        self,
+        number: int,
+        sensor: Sensor,
+        layout: Layout,
+        seed: int,
+        start_ns: int,
+        tick_ns: int,
+        cells: Sequence[Cells] = (),
+    ) -> None:
+        self._cells = cells
         self.sensor, self.seed, self.start_ns = sensor, seed, start_ns
         self._tick_ns = tick_ns
         self._enu_m, self._rot = layout.sensor_enu_m[number], layout.sensor_rot[number]
@@ -191,8 +173,7 @@ class Radar:
         if near.sum() == n:
             return echoes
         groups = _linked(near)
-        rows = [_centre(echoes, rows) for rows in groups]
-        return Echoes(*(np.concatenate([getattr(r, k) for r in rows]) for k in Echoes.__dataclass_fields__))
+        return Echoes.together([_centre(echoes, rows) for rows in groups])
 
     def _draws_of(self, body: Ints, look: Look, sky: Sky) -> Floats:
         """Four normal draws and an exponential one (n, 5), of each body's own stream with this sensor."""
@@ -235,11 +216,27 @@ class Radar:
         )
         return echoes.take(np.mod(az - self._az_from, TURN) <= self._az_width)
 
+    def _lingering(self, look: Look, cells: Cells) -> Echoes:
+        """Plots of ground or rain: like any weak echo's, with noise of the worst."""
+        pos, rate, draws = cells.seen(look)
+        reach, az, el = enu_to_spherical(self._local(pos))
+        noise = WORST_SIGMA * draws[:, :4] * self._sigma
+        share = np.mod(az - look.az_rad, TURN) / look.width_rad
+        echoes = Echoes(
+            look.start_ns + (share * look.length_ns).astype(np.int64),
+            reach + noise[:, 0],
+            az + noise[:, 1],
+            el + noise[:, 2],
+            rate + noise[:, 3],
+            THRESHOLD + draws[:, 4] - 1.0,
+            np.full(len(pos), -1),
+        )
+        return echoes.take(self._covers(reach, az, el) & (share <= 1.0))
+
     # ---- what it sends --------------------------------------------------------------------------------------------
 
     def _message(self, look: Look, seen: Echoes) -> PlotRows:
-        false = self._made_up(look)
-        both = Echoes(*(np.concatenate([getattr(seen, k), getattr(false, k)]) for k in Echoes.__dataclass_fields__))
+        both = Echoes.together([seen, self._made_up(look), *(self._lingering(look, cells) for cells in self._cells)])
         both = both.take(np.lexsort((both.range_m, both.time_ns)))
         end_ns = look.start_ns + look.length_ns
         received_ns = end_ns + round(self.sensor.latency_s * NS) + int(self._timing.integers(JITTER_NS))

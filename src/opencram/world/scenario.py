@@ -91,9 +91,10 @@ class Place(Strict):
 
 
 class Waypoint(Place):
-    """A point to fly over, at a height above the site's origin."""
+    """A point to fly over, at a height above the site's origin, and how long to hover there."""
 
     height_m: NotNegative
+    hold_s: NotNegative = 0.0
 
 
 class Span(Strict):
@@ -107,6 +108,15 @@ class Span(Strict):
         if self.least > self.most:
             raise ValueError(f"found least {self.least} above most {self.most}, expected them in order")
         return self
+
+
+Some = TypeVar("Some", bound=Strict)
+
+
+def _chance(model: Some, span: Span) -> Some:
+    if span.most > 1.0:
+        raise ValueError(f"found a chance up to {span.most}, expected at most 1")
+    return model
 
 
 class Aim(Strict):
@@ -167,6 +177,8 @@ class Flight(Group):
     """Where it appears, and the points it flies by."""
     speed_mps: Marked[Positive]
     target: Aim | None = None
+    own: bool = False
+    """Whether it is the site's own drone: of whatever class, it is not hostile."""
     dive_deg: Marked[Annotated[float, Field(ge=3.0, le=80.0)]] = assumed(25.0, "a shallow dive")
     bank_deg: Marked[Annotated[float, Field(ge=5.0, le=70.0)]] = assumed(30.0, "a gentle turn")
     spread_m: Marked[NotNegative] = assumed(0.0, "all fly the same path")
@@ -179,11 +191,79 @@ class Flight(Group):
         return self
 
 
+class Flock(Group):
+    """Birds that fly together: one wandering way, and each with a place of its own about it."""
+
+    kind: Literal["flock"]
+    path: Annotated[tuple[Marked[Waypoint], ...], Field(min_length=2)]
+    speed_mps: Marked[Positive]
+    spacing_s: Marked[Span] = assumed(Span(least=0.0, most=0.0), "a flock is there all at once")
+    spread_m: Marked[NotNegative] = assumed(30.0, "public photographs of flocks: tens of metres")
+    """One sigma, east and north, of each one's place; less in height."""
+    flutter_m: Marked[NotNegative] = assumed(3.0, "each keeps its place to within some wing spans")
+    """One sigma of how far each one strays from its place, within seconds."""
+    wander_deg: Marked[Annotated[float, Field(ge=0.0, le=60.0)]] = assumed(20.0, "birds do not fly by compass")
+    """One sigma of the common course about the way to the next point."""
+    bank_deg: Marked[Annotated[float, Field(ge=5.0, le=70.0)]] = assumed(30.0, "a gentle turn")
+
+
+class Burst(Group):
+    """Automatic gunfire into the air, at nothing: celebration, or a fight far away."""
+
+    kind: Literal["burst"]
+    at: Marked[Place]
+    towards_deg: Marked[Bearing]
+    """Bearing in which it is fired."""
+    elevation_deg: Marked[Span]
+    """Of the barrel, drawn once for the burst."""
+    spacing_s: Marked[Span] = assumed(Span(least=0.1, most=0.1), "600 rounds a minute, usual for machine guns")
+    scatter_deg: Marked[NotNegative] = assumed(1.0, "a barrel held by hand")
+    """One sigma of each round's direction about the barrel's."""
+
+
 class Weather(Strict):
     """The wind, the same at all heights."""
 
     wind_mps: Marked[NotNegative] = assumed(0.0, "calm where nothing is said")
     wind_from_deg: Marked[Bearing] = assumed(0.0, "no wind, no direction")
+
+
+class Ground(Strict):
+    """Cells of ground that give a plot to each radar again and again, without moving; drawn for each radar."""
+
+    cells: Marked[Annotated[int, Field(ge=1, le=2_000)]]
+    chance: Marked[Span] = assumed(Span(least=0.2, most=0.6), "what moving-target filters leave, from cell to cell")
+    """Chance of a plot in one look, drawn for each cell."""
+    reach_m: Marked[Positive] = assumed(6_000.0, "beyond, a low beam has left the ground")
+
+    @model_validator(mode="after")
+    def _is_a_chance(self) -> Self:
+        return _chance(self, self.chance.value)
+
+
+class Shower(Strict):
+    """Rain whose thick parts give plots; it drifts with the wind."""
+
+    id: Id
+    at: Marked[Place]
+    """Its middle when it begins."""
+    first_s: Marked[NotNegative]
+    life_s: Marked[Positive]
+    radius_m: Marked[Positive]
+    top_m: Marked[Positive] = assumed(3_000.0, "rain forms below the melting layer")
+    cells: Marked[Annotated[int, Field(ge=1, le=500)]]
+    chance: Marked[Span] = assumed(Span(least=0.05, most=0.3), "what moving-target filters leave, from cell to cell")
+
+    @model_validator(mode="after")
+    def _is_a_chance(self) -> Self:
+        return _chance(self, self.chance.value)
+
+
+class Clutter(Strict):
+    """What lingers: echoes of the ground and of rain, besides the false plots that come and go anywhere."""
+
+    ground: Ground | None = None
+    showers: Annotated[tuple[Shower, ...], Field(max_length=20)] = ()
 
 
 class BlastSensor(Strict):
@@ -263,6 +343,9 @@ class Mark:
     because: str
 
 
+AnyGroup = Annotated[Salvo | Flight | Flock | Burst, Discriminator("kind")]
+
+
 class Scenario(Strict):
     """What happens at a site, and what was said of it."""
 
@@ -276,7 +359,8 @@ class Scenario(Strict):
     defence: Marked[bool]
     """Whether the simulated defence is there."""
     weather: Weather = Weather()
-    groups: Annotated[tuple[Annotated[Salvo | Flight, Discriminator("kind")], ...], Field(max_length=50)] = ()
+    groups: Annotated[tuple[AnyGroup, ...], Field(max_length=50)] = ()
+    clutter: Clutter = Clutter()
     observations: tuple[BlastSensor, ...] = ()
     reported: tuple[Statement, ...] = ()
     disagreements: tuple[Disagreement, ...] = ()
@@ -349,15 +433,16 @@ def _parse(text: str, name: str) -> Scenario:
     return scenario
 
 
-def _check_threat(group: Salvo | Flight, where: str) -> None:
+def _check_threat(group: AnyGroup, where: str) -> None:
     from opencram.physics.threats import catalogue
 
-    falls = isinstance(group, Salvo)
-    valid = [t.id for t in catalogue().values() if (t.family != "drone" and math.isfinite(t.ln_beta)) == falls]
+    falls, innocent = isinstance(group, Salvo | Burst), isinstance(group, Flock | Burst)
+    classes = [t for t in catalogue().values() if (t.family != "drone" and math.isfinite(t.ln_beta)) == falls]
+    valid = [t.id for t in classes if t.family == "innocent" or not innocent]
+    what = f"{'an innocent' if innocent else 'a'} {'falling' if falls else 'flying'} class"
     if group.threat.value not in valid:
-        what = "falling" if falls else "flying"
         near = yamlfile.nearest(group.threat.value, valid)
-        raise InputError(f"{where}: found '{group.threat.value}', expected a {what} class of the catalogue, {near}")
+        raise InputError(f"{where}: found '{group.threat.value}', expected {what} of the catalogue, {near}")
 
 
 def _models(value: Any, path: str) -> Iterator[tuple[str, BaseModel]]:  # noqa: ANN401

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from opencram.world.truth import Flown
+from opencram.world.flown import Flown
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

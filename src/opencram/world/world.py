@@ -14,11 +14,13 @@ from opencram.errors import InputError
 from opencram.physics.layout import Layout, layout_of
 from opencram.site import Site
 from opencram.tables import Effect, Engagement, Input, Observation, PlotRows
+from opencram.world.clutter import Posture, cells_of
 from opencram.world.effects import Defence
+from opencram.world.flown import Flown, Setting
 from opencram.world.radar import Radar
 from opencram.world.scenario import Scenario
 from opencram.world.sky import Sky
-from opencram.world.truth import Flown, fly_scenario, home_of, setting_of
+from opencram.world.truth import fly_scenario, home_of, setting_of
 
 Floats = NDArray[np.float64]
 
@@ -84,11 +86,16 @@ class World:
         self.moved = setting.home != setting.origin
         """Whether the scenario is played at a site far from its own, its places moved along."""
         self._defence = Defence(self._sky, setting, site, seed, len(self._flown))
-        self._radars = [
-            Radar(i, s, self._layout, seed, self.start_ns, self.tick_ns) for i, s in enumerate(site.sensors)
-        ]
+        self._radars = [self._radar(number, setting) for number in range(len(site.sensors))]
         self._on_the_way: list[PlotRows] = []
         self._blasts = sorted(self._blasts_to_come(), key=lambda b: (b[0], b[1]))
+
+    def _radar(self, number: int, setting: Setting) -> Radar:
+        sensor, laid = self.site.sensors[number], self._layout
+        stands = Posture(laid.sensor_enu_m[number], laid.sensor_rot[number])
+        clutter, weather = self.scenario.clutter, self.scenario.weather
+        cells = cells_of(clutter, weather, setting, sensor, stands, self.seed, self.start_ns)
+        return Radar(number, sensor, laid, self.seed, self.start_ns, self.tick_ns, cells)
 
     def advance(self, now_ns: int) -> list[Input]:
         """Let the world go on to `now_ns`; all that is received after the last call's time and up to this one."""
@@ -144,7 +151,7 @@ class World:
         return TruthObject(
             id=flown.id,
             cls=flown.threat.id,
-            hostile=flown.threat.family != "innocent",
+            hostile=flown.hostile,
             launch_ns=flown.start_ns,
             launch_enu_m=flown.path[0, :3].copy(),
             aim_zone=flown.aim_zone,
@@ -178,7 +185,7 @@ class World:
                 )
             for body, flown in enumerate(self._flown):
                 away_m = math.dist(stands[:2], flown.end_enu_m[:2])
-                if flown.lands and away_m <= sensor.within_m.value:
+                if flown.explodes and away_m <= sensor.within_m.value:
                     heard_ns = flown.end_ns + round((away_m / SOUND_MPS + sensor.delay_s.value) * NS)
                     told = Observation(time_ns=heard_ns, zone=zone, kind="blast", source=sensor.id)
                     yield heard_ns, body, told
@@ -188,7 +195,7 @@ def undefended_counts(scenario: Scenario, site: Site, seed: int) -> dict[str, in
     """How many would come down in each zone if nothing stopped them; no radar is run. A zone within a zone: in both."""
     counts = {zone.id: 0 for zone in site.zones}
     for flown in fly_scenario(scenario, site, seed):
-        for zone in _zones_at(layout_of(site), site, flown.end_enu_m) if flown.lands else ():
+        for zone in _zones_at(layout_of(site), site, flown.end_enu_m) if flown.explodes else ():
             counts[zone] += 1
     return counts
 
