@@ -15,6 +15,7 @@ from opencram.physics.layout import Layout, layout_of
 from opencram.site import Site
 from opencram.tables import Effect, Engagement, Input, Observation, PlotRows
 from opencram.world.effects import Defence
+from opencram.world.faults import Faulty, faults_of
 from opencram.world.radar import Radar
 from opencram.world.scenario import Scenario
 from opencram.world.sky import Sky
@@ -84,8 +85,10 @@ class World:
         self.moved = setting.home != setting.origin
         """Whether the scenario is played at a site far from its own, its places moved along."""
         self._defence = Defence(self._sky, setting, site, seed, len(self._flown))
+        faults = faults_of(scenario, site)
         self._radars = [
-            Radar(i, s, self._layout, seed, self.start_ns, self.tick_ns) for i, s in enumerate(site.sensors)
+            Faulty(Radar(i, s, self._layout, seed, self.start_ns, self.tick_ns), faults.get(s.id))
+            for i, s in enumerate(site.sensors)
         ]
         self._on_the_way: list[PlotRows] = []
         self._blasts = sorted(self._blasts_to_come(), key=lambda b: (b[0], b[1]))
