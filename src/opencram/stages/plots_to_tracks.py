@@ -57,6 +57,8 @@ class TracksState:
     refused_births: int = 0
     told_refused: int = 0
     max_tracks: int = lifecycle.MAX_TRACKS
+    fed: dict[int, int] = field(default_factory=dict)
+    """By track, the sensor of its newest plot: by whose looks it is given up, for another may not see it at all."""
     learnt: dict[int, Learnt] = field(default_factory=dict)
     """By sensor, what its site does not say about it."""
 
@@ -94,6 +96,7 @@ def plots_to_tracks(state: TracksState, scan: Plots, site: Site) -> Tracks:
     rows = np.flatnonzero(chosen >= 0)
     born = _give_birth(state, scan, z, sigma, np.flatnonzero(free), sensor, layout)
     rows = np.concatenate([rows, np.arange(len(bank) - len(born), len(bank))])
+    state.fed.update(dict.fromkeys(bank.track[rows].tolist(), sensor))
     return _report(bank, rows, np.concatenate([chosen[rows[: len(rows) - len(born)]], born]))
 
 
@@ -103,13 +106,17 @@ def let_go(state: TracksState, now_ns: int, site: Site) -> None:
     if not len(bank):
         return
     layout = layout_of(site)
-    ln_miss = [math.log(max(1.0 - _p_detect(state, s, layout), 1e-3)) for s in range(len(layout.update_ns))]
-    ended = given_up(
-        now_ns, bank.time_ns, bank.status, bank.best - bank.score, bank.mean, np.array(ln_miss), layout.update_ns,
-        layout.coverage, layout.sensor_enu_m, layout.sensor_rot,
-    )  # fmt: skip
+    fed, ended = np.array([state.fed[t] for t in bank.track.tolist()]), np.zeros(len(bank), np.bool_)
+    for s in np.unique(fed).tolist():
+        rows, ln_miss = fed == s, math.log(max(1.0 - _p_detect(state, s, layout), 1e-3))
+        ended[rows] = given_up(
+            now_ns, bank.time_ns[rows], bank.status[rows], (bank.best - bank.score)[rows], bank.mean[rows],
+            np.array([ln_miss]), layout.update_ns[[s]], layout.coverage[[s]], layout.sensor_enu_m[[s]],
+            layout.sensor_rot[[s]],
+        )  # fmt: skip
     if ended.any():
         bank.keep(~ended)
+        state.fed = {t: state.fed[t] for t in bank.track.tolist()}
 
 
 def limits_hit(state: TracksState, now_ns: int) -> list[Health]:
