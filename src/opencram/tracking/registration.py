@@ -194,8 +194,10 @@ def _hear_all(
         b, off_m = min(found, key=lambda group: float(np.linalg.norm(group[1] - newest.apart_m)))
         _hear(state, newest, a, b, off_m, path, middle_ns, layout)
         return
+    chapter = middle_ns // vote.CHAPTER_NS
+    pairs = [p for p in pairs if p.chapter == chapter]
     for b, off_m in found:
-        pair = _going_on(pairs, b, off_m) or Pair(track, a.sensor, whole.sensor, off_m)
+        pair = _going_on(pairs, b, off_m) or Pair(track, a.sensor, whole.sensor, off_m, chapter)
         _hear(state, pair, a, b, off_m, path, middle_ns, layout)
 
 

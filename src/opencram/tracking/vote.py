@@ -4,7 +4,8 @@ A track of one radar and plots of another that go along with it, as far off as o
 they are of one object, the offsets are these. Witnesses of the truth agree; those of mistaken pairs seldom do. In a
 ripple of rockets each is taken for the next when the clocks are thought off by the gap between two launches, but gaps
 differ, paths scatter, and the last one has no next. Agreement is counted as a Bayes factor: how much likelier a
-witness's testimony is given the others' than among all possible offsets.
+witness's testimony is given the others' than if it could be any that is possible. Of an object only its best witness
+counts, but one that is followed for long is a new object in each chapter of CHAPTER_NS.
 """
 
 import math
@@ -19,16 +20,17 @@ LEAST_SHARE = 1e-2
 """A direction in which the plots tell less than this share of what was known beforehand counts as not measured."""
 POSSIBLE_CHI2 = 30.0
 """A witness whose testimony is further from what is possible is of two objects."""
-SEEDS = 8
+SEEDS = 24
 """Hypotheses tried: one from each of so many best informed witnesses."""
 ROUNDS = 3
 AGREES = 2.0
 """Logarithm of the Bayes factor above which a witness agrees;"""
-ELECTED, LEAD = 12.0, 7.0
-"""that of all who agree together, and by how much it must exceed that of the best who contradict: e7 is 1,000."""
+ELECTED, LEAD = 12.0, 10.0
+"""that of all who agree together, and by how much it must exceed that of the best who contradict: e10 is 20,000."""
 SIGHTINGS = 3
-"""Objects that must agree; one followed for LONG_BLOCKS blocks of time counts twice, and so on."""
-LONG_BLOCKS = 5
+"""Objects that must agree."""
+CHAPTER_NS, CHAPTER_BLOCKS = 20_000_000_000, 5
+"""A chapter counts beside another of the same object where it has so many blocks."""
 
 
 @dataclass
@@ -40,6 +42,7 @@ class Pair:
     sensor_b: int
     apart_m: FloatArray
     """(3): how far the plots were from the track in the newest block, along range, azimuth and elevation of b."""
+    chapter: int = 0
     newest_ns: int = 0
     blocks: int = 0
     settled: bool = False
@@ -57,7 +60,7 @@ class Testimony:
     var: FloatArray
 
     def miss(self, mean: FloatArray, cov: FloatArray) -> tuple[float, float]:
-        """Squared distance from offsets believed, and the logarithm of the density there."""
+        """Squared distance from offsets believed, and the logarithm of the density there (but for a constant)."""
         spread = self.rows @ cov @ self.rows.T + np.diag(self.var)
         off = self.y - self.rows @ mean
         chi2 = float(off @ np.linalg.solve(spread, off))
@@ -94,37 +97,41 @@ def vote(pairs: list[Pair], mean: FloatArray, cov: FloatArray, sigma: FloatArray
     """The verdict among the pairs of two sensors; `sigma` (8) is what is possible, (mean, cov) what is believed."""
     told = [testimony(p.info, p.vec, sigma) for p in pairs]
     wide = [t.miss(np.zeros(len(sigma)), np.diag(sigma**2)) for t in told]
+    # what is possible is taken as spread evenly, at its density one sigma from the middle: objects are where they are
+    even = [ln + 0.5 * (chi2 - len(t.y)) for t, (chi2, ln) in zip(told, wide, strict=True)]
     able = [i for i in range(len(pairs)) if wide[i][0] < POSSIBLE_CHI2 and len(told[i].y)]
     able.sort(key=lambda i: (-float(np.log(told[i].var).size - np.log(told[i].var).sum()), i))
     heard = []
     for seed in able[:SEEDS]:
-        agreed, strength = _heard(pairs, told, wide, able, seed, mean, cov)
-        heard.append((strength, agreed))
+        agreed, strength = _heard(pairs, told, even, able, seed, mean, cov)
+        heard.append((strength, agreed, seed))
     if not heard:
         return Verdict(np.zeros(0, np.int64), -math.inf, -math.inf)
     heard.sort(key=lambda h: (-h[0], h[1]))
-    strength, agreed = heard[0]
-    against = [s for s, others in heard[1:] if not set(others) & set(agreed)]
+    strength, agreed, _ = heard[0]
+    against = [s for s, _, seed in heard[1:] if seed not in agreed]
     return Verdict(np.array(agreed, np.int64), strength, max(against, default=0.0))
 
 
 def _heard(
-    pairs: list[Pair], told: list[Testimony], wide: list[tuple[float, float]], able: list[int], seed: int,
+    pairs: list[Pair], told: list[Testimony], even: list[float], able: list[int], seed: int,
     mean: FloatArray, cov: FloatArray,
 ) -> tuple[list[int], float]:  # fmt: skip
     """Who agrees with one witness, and how strongly all of them agree with each other."""
     agreed = [seed]
     for _ in range(ROUNDS):
         at = together([pairs[i] for i in agreed], mean, cov)
-        found = [i for i in able if i == seed or told[i].miss(*at)[1] - wide[i][1] > AGREES]
+        found = [i for i in able if i == seed or told[i].miss(*at)[1] - even[i] > AGREES]
         if found == agreed:
             break
         agreed = found
     # one after the other, each by those before it: the chain rule of what they say together
-    strength, at = 0.0, (mean, cov)
+    strength, at, counted = 0.0, (mean, cov), set[tuple[int, int]]()
     for i in [seed, *(i for i in agreed if i != seed)]:
-        strength += told[i].miss(*at)[1] - wide[i][1]
-        at = updated(*at, pairs[i].info, pairs[i].vec)
+        if (pairs[i].track, pairs[i].chapter) not in counted:
+            strength += told[i].miss(*at)[1] - even[i]
+            at = updated(*at, pairs[i].info, pairs[i].vec)
+            counted.add((pairs[i].track, pairs[i].chapter))
     return agreed, strength
 
 
@@ -136,7 +143,8 @@ def together(pairs: list[Pair], mean: FloatArray, cov: FloatArray) -> tuple[Floa
 
 def sightings(pairs: list[Pair]) -> int:
     """How many objects these pairs are of, one followed for long counting for more."""
-    blocks: dict[int, int] = {}
+    chapters: dict[int, dict[int, int]] = {}
     for p in pairs:
-        blocks[p.track] = max(blocks.get(p.track, 0), p.blocks)
-    return sum(max(n // LONG_BLOCKS, 1) for n in blocks.values())
+        own = chapters.setdefault(p.track, {})
+        own[p.chapter] = max(own.get(p.chapter, 0), p.blocks)
+    return sum(max(sum(n >= CHAPTER_BLOCKS for n in own.values()), 1) for own in chapters.values())
