@@ -1,11 +1,14 @@
 """Several radars at once: one frozen, lying, blind or gone spoils nothing and shows; late and doubled plots."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from opencram.site import load_site
 from opencram.tables import CONFIRMED, Health
+from opencram.world.scenario import load_scenario
 from opencram.world.world import World
 from several_radars import ROTATING, STARING, THIRD, fault, radars, raid, run
 
@@ -169,3 +172,11 @@ def test_radars_that_see_different_sectors_hand_over() -> None:
     seen = Seen(radars(east, near), raid(4), duration_s=50.0)
     assert seen.health == []
     assert seen.followed > 0.95
+
+
+def test_the_example_is_sound() -> None:
+    folder = Path(__file__).resolve().parent.parent / "examples" / "two-radars"
+    scenario, site = load_scenario(folder / "scenario.yaml"), load_site(folder / "site.yaml")
+    world = World(scenario, site)
+    assert len(world.objects()) == 10
+    assert max(o.end_ns for o in world.objects()) < world.end_ns
