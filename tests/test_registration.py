@@ -281,3 +281,18 @@ def test_one_radar_alone_learns_nothing() -> None:
     for _, _, state, _ in run(radars(STARING), raid(2), duration_s=20.0):
         last: State = state
     assert not len(last.aligned.registration.mean)
+
+
+def test_tracks_in_the_air_stay_when_the_correction_comes() -> None:
+    """The first correction moves plots by 100 m and more; a track that had 40 plots by then goes on under its number."""
+    users: dict[int, list[int]] = {}
+    since_ns = 0
+    for _, world, _, outbox in run(SITE, raid(5), faults=FAULTS, duration_s=30.0):
+        if any(h.state == "registration" for h in outbox.health):
+            since_ns = since_ns or world.now_ns
+        for i in np.flatnonzero(outbox.tracks.status == CONFIRMED).tolist():
+            users.setdefault(int(outbox.tracks.track[i]), []).append(int(outbox.tracks.time_ns[i]))
+    early = [o for o in world.objects() if o.launch_ns < since_ns - 6_000_000_000]
+    long = [times for times in users.values() if sum(t < since_ns for t in times) >= 40]
+    assert len(long) == len(early) >= 2
+    assert all(times[-1] > since_ns + 10_000_000_000 for times in long)

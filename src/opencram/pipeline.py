@@ -9,10 +9,10 @@ from opencram.site import Site
 from opencram.stages.bytes_to_plots import bytes_to_plots
 from opencram.stages.impacts_to_threats import impacts_to_threats
 from opencram.stages.plots_to_aligned import alignment_news, learn_alignment, plots_to_aligned
-from opencram.stages.plots_to_tracks import let_go, limits_hit, note_breakups, plots_to_tracks
+from opencram.stages.plots_to_tracks import let_go, limits_hit, note_breakups, plots_to_tracks, realign_tracks
 from opencram.stages.threats_to_engagements import pending, threats_to_engagements
 from opencram.stages.threats_to_warnings import sift_observations, threats_to_warnings
-from opencram.stages.tracks_to_impacts import tracks_to_impacts
+from opencram.stages.tracks_to_impacts import realign_fits, tracks_to_impacts
 from opencram.state import State
 from opencram.tables import Effect, Hypotheses, Impacts, Input, Observation, Outbox, Plots, Tracks
 
@@ -57,8 +57,11 @@ def track_scans(state: State, scans: list[Plots], site: Site) -> tuple[Tracks, H
     for scan in scans:
         aligned, rows = plots_to_aligned(state.aligned, scan, site)
         followed = plots_to_tracks(state.tracks, aligned, site)
-        learn_alignment(state.aligned, followed, scan, rows, site)
+        change = learn_alignment(state.aligned, followed, scan, rows, site)
         seen, kinds, ends = tracks_to_impacts(state.impacts, followed, aligned, site)
+        if change is not None:
+            realign_tracks(state.tracks, change, site)
+            realign_fits(state.impacts, change)
         tracks.append(replace(seen, plot=np.where(seen.plot >= 0, first + np.append(rows, 0)[seen.plot], -1)))
         hypotheses.append(kinds)
         impacts.append(ends)

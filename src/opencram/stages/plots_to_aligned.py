@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from opencram.physics.layout import layout_of
 from opencram.site import Site
-from opencram.tables import Health, IntArray, Plots, Reject, Tracks
-from opencram.tracking.registration import Registration, corrected, learn, news
+from opencram.tables import FloatArray, Health, IntArray, Plots, Reject, Tracks
+from opencram.tracking.registration import Registration, change, corrected, learn, news
 from opencram.tracking.sensor_health import SensorHealth, health_news, trusted, watch
 
 
@@ -30,11 +30,16 @@ def plots_to_aligned(state: AlignedState, scan: Plots, site: Site) -> tuple[Plot
     return corrected(state.registration, kept, layout), rows
 
 
-def learn_alignment(state: AlignedState, tracks: Tracks, scan: Plots, rows: IntArray, site: Site) -> None:
-    """Take in what tracking made of a scan: `scan` as it came, `tracks.plot` the plots that `rows` of it became."""
+def learn_alignment(state: AlignedState, tracks: Tracks, scan: Plots, rows: IntArray, site: Site) -> FloatArray | None:
+    """Take in what tracking made of a scan: `scan` as it came, `tracks.plot` the plots that `rows` of it became.
+
+    Returns by how much more is taken off each sensor's plots (s, 4) from now on, where that has changed: range m,
+    azimuth and elevation rad, clock s.
+    """
     layout, used = layout_of(site), scan.take(rows)
     watch(state.health, tracks, used, layout)
     learn(state.registration, tracks, used, layout)
+    return change(state.registration)
 
 
 def alignment_news(state: AlignedState, now_ns: int, site: Site) -> tuple[list[Reject], list[Health]]:

@@ -119,6 +119,20 @@ def let_go(state: TracksState, now_ns: int, site: Site) -> None:
         state.fed = {t: state.fed[t] for t in bank.track.tolist()}
 
 
+def realign_tracks(state: TracksState, change: FloatArray, site: Site) -> None:
+    """Move the tracks with their plots: so much more (s, 4: m, rad, rad, s) is taken off each sensor's from now on."""
+    layout, bank = layout_of(site), state.bank
+    fed = np.array([state.fed[t] for t in bank.track.tolist()], np.int64)
+    for s in np.unique(fed).tolist():
+        rows = np.flatnonzero(fed == s)
+        for model in range(MODELS):
+            z = layout.seen_from(s, bank.mean[rows, model, :3]) - change[s, :3]
+            local = spherical_to_enu(z[:, 0], z[:, 1], z[:, 2])
+            at = turned(local, layout.sensor_rot[s].T) + layout.sensor_enu_m[s]
+            bank.mean[rows, model, :3] = at + change[s, 3] * bank.mean[rows, model, 3:6]
+    bank.latest[:] = np.nan
+
+
 def limits_hit(state: TracksState, now_ns: int) -> list[Health]:
     """How many plots of this tick began no track because the table was full; nothing when none did."""
     refused, state.told_refused = state.refused_births - state.told_refused, state.refused_births

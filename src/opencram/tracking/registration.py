@@ -43,9 +43,10 @@ MOST_PAIRS, MOST_PLOTS = 200, 20_000
 FITS_CHI2 = 35.0
 """An elected pair tells more as long as it agrees so well with what is believed: 1 - 3e-5 with eight numbers."""
 SIGNIFICANT, INSIGNIFICANT = 8.0, 4.0
-STEP = np.array([0.25, 0.25, 0.25])
-STEP_CLOCK_S = 0.005
-"""The correction follows when it is off by so many of a plot's sigmas, or the clock by so much: 2 m at 400 m/s."""
+STEP, STEP_CLOCK_S = 0.1, 0.002
+"""The correction follows when it is off by so many of a plot's sigmas, or the clock by so much: 1 m at 400 m/s."""
+TELL = 5.0
+"""News of it goes out when it has moved by so many steps."""
 
 
 def _none() -> FloatArray:
@@ -65,6 +66,8 @@ class Registration:
     """(s,): whether a vote has told its offsets."""
     applied: FloatArray = field(default_factory=_none)
     """(s, 4): what is taken off the plots."""
+    changed: FloatArray = field(default_factory=_none)
+    """(s, 4): by how much more than before, since this was last asked."""
     told: FloatArray = field(default_factory=_none)
     """(s, 4): the corrections of which news went out."""
     stamps: IntArray = field(default_factory=lambda: np.zeros((0, 3), np.int64))
@@ -111,7 +114,7 @@ def learn(state: Registration, tracks: Tracks, scan: Plots, layout: Layout) -> N
 
 def _begin(state: Registration, layout: Layout) -> None:
     n = len(layout.update_ns)
-    state.mean, state.applied, state.told = (np.zeros((n, OFFSETS)) for _ in range(3))
+    state.mean, state.applied, state.changed, state.told = (np.zeros((n, OFFSETS)) for _ in range(4))
     state.cov = np.diag(np.concatenate([possible(s) for s in range(n)]) ** 2)
     state.elected = np.zeros(n, np.bool_)
 
@@ -308,29 +311,42 @@ def _apply(state: Registration, layout: Layout) -> None:
     mean = state.mean.reshape(-1)[parts]
     chi2 = float(mean @ np.linalg.solve(state.cov[np.ix_(parts, parts)], mean))
     beyond = (chi2 - len(parts)) / math.sqrt(2.0 * len(parts))
+    before = state.applied.copy()
     for sensor in elected.tolist():
         if beyond < (INSIGNIFICANT if on[sensor] else SIGNIFICANT):
             state.applied[sensor] = 0.0
-        elif not on[sensor] or _far(state, sensor, layout):
+        elif not on[sensor] or _steps(state.mean[sensor] - state.applied[sensor], sensor, layout) > 1.0:
             state.applied[sensor] = state.mean[sensor]
+    state.changed += state.applied - before
 
 
-def _far(state: Registration, sensor: int, layout: Layout) -> bool:
-    off = np.abs(state.mean[sensor] - state.applied[sensor])
-    return bool((off[:3] > STEP * np.nan_to_num(layout.sensor_sigma[sensor, :3], nan=np.inf)).any()) or bool(
-        off[3] > STEP_CLOCK_S
-    )
+def change(state: Registration) -> FloatArray | None:
+    """By how much more (s, 4) is taken off plots now than when this was last asked; None where nothing changed.
+
+    What has been made of plots that were corrected before has to be moved by as much.
+    """
+    if not state.changed.any():
+        return None
+    changed, state.changed = state.changed, np.zeros_like(state.changed)
+    return changed
+
+
+def _steps(change: FloatArray, sensor: int, layout: Layout) -> float:
+    """A change of a sensor's offsets (4) in steps of the correction."""
+    sigma = np.nan_to_num(layout.sensor_sigma[sensor, :3], nan=np.inf)
+    return float((np.abs(change) / np.append(STEP * sigma, STEP_CLOCK_S)).max())
 
 
 def news(state: Registration, now_ns: int, layout: Layout) -> list[Health]:
     """What has changed in the corrections since the last call, a record a sensor."""
     told = []
     for sensor, name in enumerate(layout.sensor_index):
-        if not len(state.applied) or np.array_equal(state.applied[sensor], state.told[sensor]):
+        if not len(state.applied):
             continue
-        told.append(Health(time_ns=now_ns, component=name, state="registration", detail=_detail(state, sensor)))
-    if told:
-        state.told = state.applied.copy()
+        now, before = state.applied[sensor], state.told[sensor]
+        if now.any() != before.any() or _steps(now - before, sensor, layout) > TELL:
+            told.append(Health(time_ns=now_ns, component=name, state="registration", detail=_detail(state, sensor)))
+            state.told[sensor] = now
     return told
 
 
