@@ -284,7 +284,7 @@ def test_one_radar_alone_learns_nothing() -> None:
 
 
 def test_tracks_in_the_air_stay_when_the_correction_comes() -> None:
-    """The first correction moves plots by 100 m and more; a track that had 40 plots by then goes on under its number."""
+    """The first correction moves plots by 100 m and more; what had 40 plots by then goes on under its number."""
     users: dict[int, list[int]] = {}
     since_ns = 0
     for _, world, _, outbox in run(SITE, raid(5), faults=FAULTS, duration_s=30.0):

@@ -38,8 +38,9 @@ NEAR_SIGMAS = 3.0
 FORGET_NS = 60_000_000_000
 """A pair of tracks without news for so long is over."""
 NO_TRACK = -1
-MOST_PAIRS, MOST_PLOTS = 200, 20_000
-"""Pairs waiting for a verdict, and plots of one block; what comes beyond is not learnt from, and counted."""
+MOST_PAIRS, MOST_PLOTS, MOST_TRACKS = 200, 20_000, 50
+"""Pairs waiting for a verdict, plots not learnt from yet, and tracks heard of in a block, the oldest first; what comes
+beyond is not learnt from, and counted."""
 FITS_CHI2 = 35.0
 """An elected pair tells more as long as it agrees so well with what is believed: 1 - 3e-5 with eight numbers."""
 SIGNIFICANT, INSIGNIFICANT = 8.0, 4.0
@@ -76,6 +77,7 @@ class Registration:
     """(n, 6): range m, azimuth rad, elevation rad and their sigmas."""
     pairs: list[Pair] = field(default_factory=list)
     not_learnt: int = 0
+    """How often a limit was hit."""
 
 
 def corrected(state: Registration, scan: Plots, layout: Layout) -> Plots:
@@ -100,7 +102,7 @@ def learn(state: Registration, tracks: Tracks, scan: Plots, layout: Layout) -> N
     if not len(state.mean):
         _begin(state, layout)
     if len(state.stamps) + len(scan) > MOST_PLOTS:
-        state.not_learnt += len(scan)
+        state.not_learnt += 1
     else:
         sensor, track = int(scan.sensor[0]), np.full(len(scan), NO_TRACK)
         sure = (tracks.plot >= 0) & (tracks.status == CONFIRMED)
@@ -159,7 +161,9 @@ def _learn_block(state: Registration, stamps: IntArray, values: FloatArray, midd
     time_s = np.asarray((stamps[:, 0] - middle_ns) * 1e-9, np.float64)
     sensors = np.unique(stamps[:, 2]).tolist()
     whole = {s: _sight(s, stamps[:, 2] == s, time_s, values) for s in sensors}
-    for track, a in np.unique(stamps[stamps[:, 1] != NO_TRACK, 1:], axis=0).tolist():
+    followed = np.unique(stamps[stamps[:, 1] != NO_TRACK, 1:], axis=0).tolist()
+    state.not_learnt += len(followed[MOST_TRACKS:])
+    for track, a in followed[:MOST_TRACKS]:
         sight = _sight(a, (stamps[:, 1] == track) & (stamps[:, 2] == a), time_s, values)
         path = sights.first_path(sight, layout)
         if path is None:
@@ -228,7 +232,7 @@ def _hear(
         return
     if not pair.blocks:
         if len(state.pairs) >= MOST_PAIRS:
-            state.not_learnt += len(b.time_s)
+            state.not_learnt += 1
             return
         state.pairs.append(pair)
     pair.newest_ns, pair.apart_m, pair.blocks = middle_ns, off_m, pair.blocks + 1

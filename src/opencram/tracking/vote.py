@@ -20,12 +20,12 @@ LEAST_SHARE = 1e-2
 """A direction in which the plots tell less than this share of what was known beforehand counts as not measured."""
 POSSIBLE_CHI2 = 30.0
 """A witness whose testimony is further from what is possible is of two objects."""
-SEEDS = 24
-"""Hypotheses tried: one from each of so many best informed witnesses."""
+WITNESSES, SEEDS = 40, 24
+"""So many witnesses are heard, the best informed first, and so many of them begin a hypothesis each."""
 ROUNDS = 3
 AGREES = 2.0
 """Logarithm of the Bayes factor above which a witness agrees;"""
-ELECTED, LEAD = 12.0, 10.0
+ELECTED, LEAD = 20.0, 10.0
 """that of all who agree together, and by how much it must exceed that of the best who contradict: e10 is 20,000."""
 SIGHTINGS = 3
 """Objects that must agree."""
@@ -100,7 +100,8 @@ def vote(pairs: list[Pair], mean: FloatArray, cov: FloatArray, sigma: FloatArray
     # what is possible is taken as spread evenly, at its density one sigma from the middle: objects are where they are
     even = [ln + 0.5 * (chi2 - len(t.y)) for t, (chi2, ln) in zip(told, wide, strict=True)]
     able = [i for i in range(len(pairs)) if wide[i][0] < POSSIBLE_CHI2 and len(told[i].y)]
-    able.sort(key=lambda i: (-float(np.log(told[i].var).size - np.log(told[i].var).sum()), i))
+    able.sort(key=lambda i: (float(np.log(told[i].var).sum()) - len(told[i].var), i))
+    able = able[:WITNESSES]
     heard = []
     for seed in able[:SEEDS]:
         agreed, strength = _heard(pairs, told, even, able, seed, mean, cov)
