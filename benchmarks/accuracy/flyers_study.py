@@ -29,9 +29,7 @@ def one_flyer(cls: str, number: int, sized: bool) -> FlyerRow:
     return cls, early[-1] if early else "", hostile, sum(predicted for _, _, predicted in answers.called)
 
 
-def all_flyers(
-    jobs: list[tuple[str, int, bool]], workers: int, told: Callable[[int, int], None]
-) -> list[FlyerRow]:
+def all_flyers(jobs: list[tuple[str, int, bool]], workers: int, told: Callable[[int, int], None]) -> list[FlyerRow]:
     """The rows of all flyers, in the order of the jobs."""
     rows = []
     running = Parallel(n_jobs=workers, return_as="generator", batch_size=16)(delayed(one_flyer)(*j) for j in jobs)

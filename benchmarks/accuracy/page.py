@@ -164,8 +164,7 @@ def _innocent(flown: list[FlyerRow], unsized: list[FlyerRow]) -> str:
     return (
         f"## The innocent\n\n{len(innocent):,} tracks of ten seconds: {hostile} were ever called a threat. A bullet"
         " comes down, so its impact is predicted like any; it weighs nothing in the threat to a zone while it is held"
-        " for gunfire.\n\n"
-        + table(["what", "", "tracks", "ever called a threat", "with an impact predicted"], body)
+        " for gunfire.\n\n" + table(["what", "", "tracks", "ever called a threat", "with an impact predicted"], body)
     )
 
 
@@ -184,6 +183,5 @@ def _launch(base: FloatArray) -> str:
     head = ["class", "median error, m", "median sigma, m", "median bound, m", "in the 90 % ellipse, %"]
     return (
         "## The launch area after 8 s\n\nFor rockets the bound is that of where a flight without a motor would have"
-        " begun.\n\n"
-        + table(head, body)
+        " begun.\n\n" + table(head, body)
     )

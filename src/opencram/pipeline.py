@@ -8,10 +8,11 @@ import numpy as np
 from opencram.site import Site
 from opencram.stages.bytes_to_plots import bytes_to_plots
 from opencram.stages.impacts_to_threats import impacts_to_threats
-from opencram.stages.plots_to_tracks import let_go, limits_hit, note_breakups, plots_to_tracks
+from opencram.stages.plots_to_aligned import alignment_news, learn_alignment, plots_to_aligned
+from opencram.stages.plots_to_tracks import let_go, limits_hit, note_breakups, plots_to_tracks, realign_tracks
 from opencram.stages.threats_to_engagements import pending, threats_to_engagements
 from opencram.stages.threats_to_warnings import sift_observations, threats_to_warnings
-from opencram.stages.tracks_to_impacts import tracks_to_impacts
+from opencram.stages.tracks_to_impacts import realign_fits, tracks_to_impacts
 from opencram.state import State
 from opencram.tables import Effect, Hypotheses, Impacts, Input, Observation, Outbox, Plots, Tracks
 
@@ -29,6 +30,7 @@ def step(state: State, inbox: list[Input], now_ns: int, site: Site) -> Outbox:
     note_breakups(state.tracks, effects, now_ns)
     tracks, hypotheses, impacts = track_scans(state, scans, site)
     let_go(state.tracks, now_ns, site)
+    left_out, changes = alignment_news(state.aligned, now_ns, site)
     engaged = pending(state.engagements, now_ns)
     threats = impacts_to_threats(state.threats, tracks, hypotheses, impacts, engaged, effects, now_ns, site)
     warnings = threats_to_warnings(state.warnings, threats, observations, effects, now_ns, site)
@@ -43,8 +45,8 @@ def step(state: State, inbox: list[Input], now_ns: int, site: Site) -> Outbox:
         threats=threats,
         warnings=tuple(warnings),
         engagements=tuple(engagements),
-        rejects=(*rejects, *refused),
-        health=(*health, *limits_hit(state.tracks, now_ns)),
+        rejects=(*rejects, *refused, *left_out),
+        health=(*health, *changes, *limits_hit(state.tracks, now_ns)),
     )
 
 
@@ -53,8 +55,14 @@ def track_scans(state: State, scans: list[Plots], site: Site) -> tuple[Tracks, H
     tracks, hypotheses, impacts = [], [], []
     first = 0
     for scan in scans:
-        seen, kinds, ends = tracks_to_impacts(state.impacts, plots_to_tracks(state.tracks, scan, site), scan, site)
-        tracks.append(replace(seen, plot=np.where(seen.plot >= 0, seen.plot + first, -1)))
+        aligned, rows = plots_to_aligned(state.aligned, scan, site)
+        followed = plots_to_tracks(state.tracks, aligned, site)
+        change = learn_alignment(state.aligned, followed, scan, rows, site)
+        seen, kinds, ends = tracks_to_impacts(state.impacts, followed, aligned, site)
+        if change is not None:
+            realign_tracks(state.tracks, change, site)
+            realign_fits(state.impacts, change)
+        tracks.append(replace(seen, plot=np.where(seen.plot >= 0, first + np.append(rows, 0)[seen.plot], -1)))
         hypotheses.append(kinds)
         impacts.append(ends)
         first += len(scan)

@@ -8,6 +8,7 @@ import numpy as np
 
 from opencram.stages.bytes_to_plots import PlotsState
 from opencram.stages.impacts_to_threats import ThreatsState
+from opencram.stages.plots_to_aligned import AlignedState
 from opencram.stages.plots_to_tracks import TracksState
 from opencram.stages.threats_to_engagements import EngagementsState
 from opencram.stages.threats_to_warnings import WarningsState
@@ -22,6 +23,7 @@ class State:
     defended: bool
     """Whether there is a simulated defence; only where every input comes from the simulated world can there be one."""
     plots: PlotsState = field(default_factory=PlotsState)
+    aligned: AlignedState = field(default_factory=AlignedState)
     tracks: TracksState = field(default_factory=TracksState)
     impacts: ImpactsState = field(default_factory=ImpactsState)
     threats: ThreatsState = field(default_factory=ThreatsState)

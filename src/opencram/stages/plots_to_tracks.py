@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from opencram.physics.layout import FEWEST_FALSE_PLOTS, Layout, layout_of
+from opencram.physics.frames import spherical_to_enu
+from opencram.physics.layout import FEWEST_FALSE_PLOTS, Layout, layout_of, turned
 from opencram.physics.threats import catalogue
 from opencram.site import Site
 from opencram.tables import (
@@ -24,7 +25,7 @@ from opencram.tables import (
     Tracks,
 )
 from opencram.tracking import lifecycle
-from opencram.tracking.bank import BORN, COUNT, DEBRIS, MODEL, REAL, SCORE, STATUS, TIME, TRACK, WHOLE, Bank
+from opencram.tracking.bank import BORN, COUNT, DEBRIS, FED, MODEL, REAL, SCORE, STATUS, TIME, TRACK, WHOLE, Bank
 from opencram.tracking.clutter import Learnt, learn_detection, learn_false, volume_of
 from opencram.tracking.filters import MODEL_PRIOR, MODELS, STATES
 from opencram.tracking.gating import candidates
@@ -112,6 +113,20 @@ def let_go(state: TracksState, now_ns: int, site: Site) -> None:
     )  # fmt: skip
     if ended.any():
         bank.keep(~ended)
+
+
+def realign_tracks(state: TracksState, change: FloatArray, site: Site) -> None:
+    """Move the tracks with their plots: so much more (s, 4: m, rad, rad, s) is taken off each sensor's from now on."""
+    layout, bank = layout_of(site), state.bank
+    fed = bank.whole[:, FED]
+    for s in np.unique(fed).tolist():
+        rows = np.flatnonzero(fed == s)
+        for model in range(MODELS):
+            z = layout.seen_from(s, bank.mean[rows, model, :3]) - change[s, :3]
+            local = spherical_to_enu(z[:, 0], z[:, 1], z[:, 2])
+            at = turned(local, layout.sensor_rot[s].T) + layout.sensor_enu_m[s]
+            bank.mean[rows, model, :3] = at + change[s, 3] * bank.mean[rows, model, 3:6]
+    bank.latest[:] = np.nan
 
 
 def limits_hit(state: TracksState, now_ns: int) -> list[Health]:
@@ -248,6 +263,7 @@ def _give_birth(state: TracksState, free: IntArray, look: Look) -> IntArray:
     whole = np.zeros((n, WHOLE), np.int64)
     whole[:, TRACK] = state.next_track + np.arange(n)
     whole[:, BORN] = whole[:, TIME] = time_ns
+    whole[:, FED] = look.sensor
     whole[:, COUNT], whole[:, STATUS], whole[:, MODEL], whole[:, DEBRIS] = 1, TENTATIVE, OTHER, debris
     mode, real = np.tile(MODEL_PRIOR, (n, 1)), np.full((n, REAL), lifecycle.BIRTH_SCORE)
     state.bank.append(Bank(whole, real, mean, cov, mode, no_plots(n), as_stated(n)))

@@ -21,7 +21,7 @@ from opencram.tables import (
 )
 from opencram.tracking.fits import Fits, Weighed, Young
 from opencram.tracking.flyers import flyer_of
-from opencram.tracking.follow import B_COUNT, B_STATE, FEWEST_PLOTS, FITTED
+from opencram.tracking.follow import B_COUNT, B_STATE, FEWEST_PLOTS, FITTED, NEW
 from opencram.tracking.hypotheses import (
     LEAST_WEIGHT,
     X_COV,
@@ -84,6 +84,21 @@ def tracks_to_impacts(
     zero_ns = state.fits.zero_ns[slots]
     hypotheses, impacts = _hypotheses(tracks, rows, zero_ns, found), _impacts(tracks, rows, zero_ns, cls, found)
     return replace(tracks, cls=cls), hypotheses, impacts
+
+
+def realign_fits(state: ImpactsState, change: FloatArray) -> None:
+    """Move all plots kept: so much more (s, 4: m, rad, rad, s) is taken off each sensor's from now on. Fit anew."""
+    arrays = state.fits.arrays
+    for slot in state.fits.slot_of.values():
+        n = arrays["book"][slot, B_COUNT]
+        seen, by = arrays["seen"][slot, :n], arrays["by"][slot, :n]
+        seen[:, :4] -= change[by][:, [3, 0, 1, 2]]
+        order = np.argsort(seen[:, 0], kind="stable")
+        seen[:], by[:] = seen[order], by[order]
+        arrays["book"][slot, B_STATE] = NEW
+    for young in state.fits.young.values():
+        young.row[1:4] -= change[young.sensor, :3]
+        young.time_ns -= round(float(change[young.sensor, 3]) * 1e9)
 
 
 def _note_plots(fits: Fits, tracks: Tracks, scan: Plots, layout: Layout) -> None:

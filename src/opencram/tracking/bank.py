@@ -8,9 +8,10 @@ from opencram.tables import BoolArray, FloatArray, IntArray
 from opencram.tracking.filters import MODELS, STATES
 from opencram.tracking.noise import as_stated, no_plots
 
-TRACK, BORN, TIME, COUNT, STATUS, MODEL, DEBRIS, APART, WHOLE = range(9)
+TRACK, BORN, TIME, COUNT, STATUS, MODEL, DEBRIS, APART, FED, WHOLE = range(10)
 """Columns of `Bank.whole`: track number; times of its first and newest plot (ns); plots of its own; status and motion
-model, as in `tables`; whether it is debris; in how many scans it was seen beside an older track that it agrees with."""
+model, as in `tables`; whether it is debris; in how many scans it was seen beside an older track that it agrees with;
+the sensor of its newest plot, by whose looks it is given up, for another may not see it at all."""
 SCORE, BEST, REAL = range(3)
 """Columns of `Bank.real`: logarithm of the odds that there is an object, and the highest that it has been."""
 
@@ -61,5 +62,5 @@ class Bank:
         """A track goes on as another one, that is the same object: with its number and name, in the other's state."""
         for name in ("mean", "cov", "mode", "latest", "noise"):
             getattr(self, name)[row] = getattr(self, name)[heir]
-        self.whole[row, TIME] = self.whole[heir, TIME]
+        self.whole[row, [TIME, FED]] = self.whole[heir, [TIME, FED]]
         self.whole[row, COUNT] += self.whole[heir, COUNT]

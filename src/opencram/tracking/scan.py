@@ -11,7 +11,7 @@ from opencram.physics.kernel import device, kernel
 from opencram.physics.layout import RANGE_RATE_SPAN_MPS
 from opencram.tables import BALLISTIC, CONFIRMED, OTHER, TENTATIVE, BoolArray, FloatArray, IntArray
 from opencram.tracking.association import FREE, assign, crowding, evidence
-from opencram.tracking.bank import BEST, BORN, COUNT, DEBRIS, MODEL, SCORE, STATUS, TIME
+from opencram.tracking.bank import BEST, BORN, COUNT, DEBRIS, FED, MODEL, SCORE, STATUS, TIME
 from opencram.tracking.filters import CRUISE, MODELS, STATES, carry_and_update, room, start_track, update
 from opencram.tracking.lifecycle import COAST_LOOKS, CONFIRMED_DROP, HIGHEST_SCORE, LONGEST_COAST_S, TENTATIVE_DROP
 from opencram.tracking.noise import learn_noise
@@ -143,7 +143,7 @@ def use_plots(
             carry_and_update(
                 mean[i], cov[i], mode[i], dt_s, plots[j], own, place, rot, env, air, drag, x[i], p[i], w[i], to
             )
-        whole[i, TIME] = max(whole[i, TIME], plot_ns[j])
+        whole[i, TIME], whole[i, FED] = max(whole[i, TIME], plot_ns[j]), sensor
         if partner[i] < 0:
             whole[i, COUNT] += 1
             since_s = (plot_ns[j] - whole[i, BORN]) * 1e-9
@@ -216,27 +216,22 @@ def given_up(
     now_ns: int, whole: IntArray, real: FloatArray, mean: FloatArray, p_detect: FloatArray, update_ns: IntArray,
     coverage: FloatArray, places: FloatArray, rots: FloatArray,
 ) -> BoolArray:  # fmt: skip
-    """Which tracks (n) to drop: too many looks missed of the sensor (s) that sees them most often, or too long silent.
+    """Which tracks (n) to drop: too many looks missed of the sensor (s) that follows them, or too long silent.
 
-    A look is missed at a sensor's chance of detection, `p_detect` (s).
+    A look is missed at the sensor's chance of detection, `p_detect` (s). A faster sensor that should see the track as
+    well does not count: it may be gone, blind or lying.
     """
     ended, ahead = np.zeros(len(whole), np.bool_), np.empty(3)
     for i in range(len(whole)):
-        silent_ns = now_ns - whole[i, TIME]
-        if silent_ns < update_ns.min():
+        silent_ns, s = now_ns - whole[i, TIME], whole[i, FED]
+        if silent_ns < update_ns[s]:
             continue
-        x, best = mean[i, OTHER], -1
         for k in range(3):
-            ahead[k] = x[k] + x[3 + k] * silent_ns * 1e-9
-        for s in range(len(update_ns)):
-            sooner = best < 0 or update_ns[s] < update_ns[best]
-            if sooner and _covered(ahead, places[s], rots[s], coverage[s]):
-                best = s
-        lost = real[i, BEST] - real[i, SCORE]
-        coast_s = LONGEST_COAST_S
-        if best >= 0:
-            lost -= (silent_ns // update_ns[best]) * ln_miss(p_detect[best])
-            coast_s = max(coast_s, COAST_LOOKS * update_ns[best] * 1e-9)
+            ahead[k] = mean[i, OTHER, k] + mean[i, OTHER, 3 + k] * silent_ns * 1e-9
+        lost, coast_s = real[i, BEST] - real[i, SCORE], LONGEST_COAST_S
+        if _covered(ahead, places[s], rots[s], coverage[s]):
+            lost -= (silent_ns // update_ns[s]) * ln_miss(p_detect[s])
+            coast_s = max(coast_s, COAST_LOOKS * update_ns[s] * 1e-9)
         allowed = TENTATIVE_DROP if whole[i, STATUS] == TENTATIVE else CONFIRMED_DROP
         ended[i] = lost > allowed or silent_ns * 1e-9 > coast_s
     return ended

@@ -29,6 +29,7 @@ Latitude = Annotated[float, Field(ge=-89.0, le=89.0)]
 Longitude = Annotated[float, Field(ge=-180.0, le=180.0)]
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Offset = Annotated[float, Field(allow_inf_nan=False)]
 Bearing = Annotated[float, Field(ge=0.0, lt=360.0)]
 Count = Annotated[int, Field(ge=1, le=200)]
 
@@ -276,6 +277,29 @@ class BlastSensor(Strict):
     delay_s: Marked[NotNegative] = assumed(1.0, "time to tell a blast from other noise")
 
 
+class Fault(Strict):
+    """What is wrong with one radar of the site: where it measures wrongly, and when it fails."""
+
+    sensor: Id
+    range_m: Marked[Offset] = assumed(0.0, "registered in range")
+    """Added to every range, and so are the two angles and the stamp's error to theirs."""
+    azimuth_deg: Marked[Offset] = assumed(0.0, "turned to true north")
+    elevation_deg: Marked[Offset] = assumed(0.0, "levelled")
+    clock_s: Marked[Offset] = assumed(0.0, "a clock that is right")
+    """Added to the time of measurement: above 0 the sensor's clock is ahead."""
+    latency_s: Marked[NotNegative] = assumed(0.0, "no later than the site says")
+    """Its messages come by so much later than the site says."""
+    twice: Marked[bool] = assumed(False, "each message comes once")
+    lost_s: Marked[Span] | None = None
+    """From when to when, in seconds from the scenario's start, nothing comes from it."""
+    frozen_s: Marked[Span] | None = None
+    """From when to when it repeats its last plots under new times."""
+    lying_s: Marked[Span] | None = None
+    """From when to when it tells what is not there."""
+    lie: Marked[Literal["shifted", "nothing"]] = assumed("shifted", "a direction that slipped is the likelier lie")
+    """All plots far from where they are, or random ones in place of the true."""
+
+
 class Statement(Strict):
     """One thing that was reported, to be set beside what was simulated.
 
@@ -362,6 +386,7 @@ class Scenario(Strict):
     groups: Annotated[tuple[AnyGroup, ...], Field(max_length=50)] = ()
     clutter: Clutter = Clutter()
     observations: tuple[BlastSensor, ...] = ()
+    faults: Annotated[tuple[Fault, ...], Field(max_length=32)] = ()
     reported: tuple[Statement, ...] = ()
     disagreements: tuple[Disagreement, ...] = ()
     facts: tuple[Fact, ...] = ()

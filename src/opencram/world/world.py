@@ -16,6 +16,7 @@ from opencram.site import Site
 from opencram.tables import Effect, Engagement, Input, Observation, PlotRows
 from opencram.world.clutter import Posture, cells_of
 from opencram.world.effects import Defence
+from opencram.world.faults import Faulty, faults_of
 from opencram.world.flown import Flown, Setting
 from opencram.world.radar import Radar
 from opencram.world.scenario import Scenario
@@ -86,7 +87,8 @@ class World:
         self.moved = setting.home != setting.origin
         """Whether the scenario is played at a site far from its own, its places moved along."""
         self._defence = Defence(self._sky, setting, site, seed, len(self._flown))
-        self._radars = [self._radar(number, setting) for number in range(len(site.sensors))]
+        faults = faults_of(scenario, site)
+        self._radars = [Faulty(self._radar(i, setting), faults.get(s.id)) for i, s in enumerate(site.sensors)]
         self._on_the_way: list[PlotRows] = []
         self._blasts = sorted(self._blasts_to_come(), key=lambda b: (b[0], b[1]))
 
