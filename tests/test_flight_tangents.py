@@ -6,6 +6,8 @@ import pytest
 from opencram.physics import flight
 from opencram.physics.air import air_table
 from opencram.physics.frames import Origin
+from opencram.physics.kernel import kernel
+from opencram.physics.path import ground_impact_of
 from opencram.physics.place import E_WIND_E, FLAT, environment
 from opencram.physics.threats import Threat, catalogue
 
@@ -45,6 +47,26 @@ def test_transition_is_the_derivative_of_its_steps(speed: float, dt: float) -> N
         np.testing.assert_allclose(jacobian[:, j], column, rtol=1e-4, atol=1e-4 * max(1.0, abs(column).max()))
 
 
+@kernel("void(float64[::1], float64, float64[::1], float64[:,::1], float64[::1], float64[:,::1], float64[::1])")
+def short(y, dt_s, env, air, drag, jacobian, after):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    flight.short_transition(y, dt_s, env, air, drag, jacobian, after, np.empty((3, 9)))
+
+
+@pytest.mark.parametrize("dt", [0.1, -0.1, 0.05, 0.4])
+@pytest.mark.parametrize("speed", [40.0, 290.0, 344.0, 600.0])
+@pytest.mark.parametrize("ln_beta", [np.log(200.0), np.log(2000.0), np.log(9000.0)])
+def test_the_short_step_is_as_exact_as_it_says(speed: float, dt: float, ln_beta: float) -> None:
+    """Where drag is too strong or the step too long for it, it is the exact one."""
+    y = state(speed, 35.0, ln_beta)
+    exact, quick, after, soon = np.empty((7, 7)), np.empty((7, 7)), np.empty(7), np.empty(7)
+    flight.transition(y, dt, ENV, AIR, SHELL.drag, exact, after)
+    short(y, dt, ENV, AIR, SHELL.drag, quick, soon)
+    assert np.abs(soon[:3] - after[:3]).max() < 0.03
+    assert np.abs(soon[3:6] - after[3:6]).max() < 0.05
+    spread = np.array([10.0] * 6 + [0.3])  # what a young track knows, in m, m/s and ln(beta)
+    assert (np.abs(quick - exact) * spread / spread[:, None]).max() < 0.03
+
+
 def test_transition_there_and_back_is_the_identity() -> None:
     y = state(400.0, 35.0, np.log(9000.0))
     there, back, ahead, again = np.empty((7, 7)), np.empty((7, 7)), np.empty(7), np.empty(7)
@@ -79,7 +101,7 @@ def by_differences(y: np.ndarray, direction: int, drag: np.ndarray) -> np.ndarra
             near = flight.to_ground(moved, direction, env, AIR, FLAT, drag)
             # the product's own time of arrival only says how long to fly the tiny steps
             path = flight.fly(moved, direction * 0.01, int(abs(near[7]) / 0.01) + 100, env, AIR, drag)
-            down = flight.ground_impact_of(path, direction * 0.01, env)
+            down = ground_impact_of(path, direction * 0.01, env)
             ends.append(np.append(down[[0, 1, 7]], np.linalg.norm(down[3:6])))
         out[:, j] = (ends[0] - ends[1]) / (2.0 * step)
     return out

@@ -9,7 +9,14 @@ from opencram.site import Site
 from opencram.stages.bytes_to_plots import bytes_to_plots
 from opencram.stages.impacts_to_threats import impacts_to_threats
 from opencram.stages.plots_to_aligned import alignment_news, learn_alignment, plots_to_aligned
-from opencram.stages.plots_to_tracks import let_go, limits_hit, note_breakups, plots_to_tracks, realign_tracks
+from opencram.stages.plots_to_tracks import (
+    let_go,
+    limits_hit,
+    note_breakups,
+    plots_to_tracks,
+    realign_tracks,
+    track_events,
+)
 from opencram.stages.threats_to_engagements import pending, threats_to_engagements
 from opencram.stages.threats_to_warnings import sift_observations, threats_to_warnings
 from opencram.stages.tracks_to_impacts import realign_fits, tracks_to_impacts
@@ -47,6 +54,7 @@ def step(state: State, inbox: list[Input], now_ns: int, site: Site) -> Outbox:
         engagements=tuple(engagements),
         rejects=(*rejects, *refused, *left_out),
         health=(*health, *changes, *limits_hit(state.tracks, now_ns)),
+        events=tuple(track_events(state.tracks)),
     )
 
 

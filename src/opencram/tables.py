@@ -271,6 +271,21 @@ class Health(msgspec.Struct, frozen=True, tag="health", kw_only=True):
     detail: str
 
 
+class TrackEvent(msgspec.Struct, frozen=True, tag="track-event", kw_only=True):
+    """Two tracks became one plot, one track, or two again; `kind` is one of TRACK_EVENTS."""
+
+    time_ns: int
+    kind: str
+    track: int
+    other: int
+    reason: str
+
+
+TRACK_EVENTS = ("share", "part", "merge", "split")
+"""Two tracks share one plot; each has its own again; one ended as a repetition of the other; one began out of the
+other, or went on as what began in its place."""
+
+
 @dataclass(frozen=True, eq=False)
 class Outbox:
     """All that one step puts out."""
@@ -284,3 +299,4 @@ class Outbox:
     engagements: tuple[Engagement, ...] = ()
     rejects: tuple[Reject, ...] = ()
     health: tuple[Health, ...] = ()
+    events: tuple[TrackEvent, ...] = ()

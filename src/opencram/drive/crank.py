@@ -10,7 +10,7 @@ from opencram.pipeline import step
 from opencram.record.digest import DecisionDigest
 from opencram.record.parquet import TableWriter
 from opencram.state import State, save
-from opencram.tables import Effect, Engagement, Health, Input, Outbox, Reject, ZoneWarning
+from opencram.tables import Effect, Engagement, Health, Input, Outbox, Reject, TrackEvent, ZoneWarning
 
 if TYPE_CHECKING:
     from opencram.record.recording import Recorder
@@ -32,6 +32,7 @@ class Said:
     effects: list[Effect] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     health: list[Health] = field(default_factory=list)
+    events: list[TrackEvent] = field(default_factory=list)
 
     def add(self, inbox: Sequence[Input], outbox: Outbox) -> None:
         """Take in what came and went in one tick."""
@@ -40,6 +41,7 @@ class Said:
         self.engagements += outbox.engagements
         self.rejects += outbox.rejects
         self.health += outbox.health
+        self.events += outbox.events
 
 
 class Crank:

@@ -29,7 +29,7 @@ RECORD_LIMIT_BYTES = 256 * 1024 * 1024
 """No record of ours comes near; a length beyond it is damage."""
 HEAD = ("/meta", "/site", "/scenario")
 TABLES = ("plots", "tracks", "hypotheses", "impacts", "threats")
-DECISIONS = ("warnings", "engagements", "rejects", "health")
+DECISIONS = ("warnings", "engagements", "rejects", "health", "events")
 LEFT_OUT = {
     "tracks": ("mean", "cov", "born_ns", "plot"),
     "hypotheses": ("mean", "cov", "impact_time_sigma_s", "impact_cov_m2", "launch_enu_m", "launch_cov_m2"),

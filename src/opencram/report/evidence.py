@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from opencram.tables import Effect, Engagement, FloatArray, Health, Reject, ZoneWarning
+from opencram.tables import Effect, Engagement, FloatArray, Health, Reject, TrackEvent, ZoneWarning
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -87,6 +87,7 @@ class Decisions:
     effects: Sequence[Effect] = ()
     rejects: Sequence[Reject] = ()
     health: Sequence[Health] = ()
+    events: Sequence[TrackEvent] = ()
 
 
 @dataclass(frozen=True)

@@ -141,6 +141,10 @@ def summarize(
             {"time": iso(h.time_ns), "component": h.component, "state": h.state, "detail": h.detail}
             for h in decisions.health
         ],
+        "track_events": [
+            {"time": iso(e.time_ns), "kind": e.kind, "track": e.track, "other": e.other, "reason": e.reason}
+            for e in decisions.events
+        ],
     }
 
 

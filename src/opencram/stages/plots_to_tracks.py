@@ -22,20 +22,24 @@ from opencram.tables import (
     Health,
     IntArray,
     Plots,
+    TrackEvent,
     Tracks,
 )
 from opencram.tracking import lifecycle
 from opencram.tracking.bank import BORN, COUNT, DEBRIS, FED, MODEL, REAL, SCORE, STATUS, TIME, TRACK, WHOLE, Bank
 from opencram.tracking.clutter import Learnt, learn_detection, learn_false, volume_of
+from opencram.tracking.events import Events
 from opencram.tracking.filters import MODEL_PRIOR, MODELS, STATES
 from opencram.tracking.gating import candidates
-from opencram.tracking.lifecycle import confirm
+from opencram.tracking.lifecycle import confirm, twins
 from opencram.tracking.mates import ask_mates
 from opencram.tracking.noise import as_stated, no_plots
 from opencram.tracking.scan import begin, given_up, settle, tell, use_plots
 
 GENERIC_SHAPE = "shell-155"
 """Whose drag curve the filter flies before the class is known; the ballistic coefficient takes up the difference."""
+MOST_EVENTS = 1_000
+"""So many of a tick are told; more happen to no raid."""
 BREAKUP_LASTS_NS = 12_000_000_000
 BREAKUP_RADIUS_M, BREAKUP_SPEED_MPS, BREAKUP_REACH_M = 60.0, 350.0, 800.0
 """Tracks born this near a break-up are its debris: pieces fly on with the object's speed, and drag soon stops them."""
@@ -59,6 +63,8 @@ class TracksState:
     refused_births: int = 0
     told_refused: int = 0
     max_tracks: int = lifecycle.MAX_TRACKS
+    events: list[TrackEvent] = field(default_factory=list)
+    """Since they were last asked for."""
     learnt: dict[int, Learnt] = field(default_factory=dict)
     """By sensor, what its site does not say about it."""
 
@@ -88,12 +94,18 @@ def plots_to_tracks(state: TracksState, scan: Plots, site: Site) -> Tracks:
     same, heir = confirm(
         chosen, partner, bank.whole, bank.real, bank.mean, bank.cov, look.update_ns, look.cell, *look.pose
     )  # fmt: skip
-    if (same >= 0).any():
+    twin = twins(chosen, partner, bank.whole, bank.mean, bank.cov)
+    events = Events(int(look.time_ns[-1]), bank)
+    events.sharing(chosen, partner)
+    events.ended(same, heir, twin)
+    state.events += events.found[: MOST_EVENTS - len(state.events)]
+    gone = (same >= 0) | (twin >= 0)
+    if gone.any():
         for row in np.flatnonzero(heir).tolist():
             bank.take_over(int(same[row]), row)
             chosen[same[row]] = chosen[row]
-        bank.keep(same < 0)
-        chosen = chosen[same < 0]
+        bank.keep(~gone)
+        chosen = chosen[~gone]
     rows = np.flatnonzero(chosen >= 0)
     born = _give_birth(state, np.flatnonzero(free), look)
     rows = np.concatenate([rows, np.arange(len(bank) - len(born), len(bank))])
@@ -136,6 +148,12 @@ def limits_hit(state: TracksState, now_ns: int) -> list[Health]:
         return []
     detail = f"{refused} plots began no track, for there are {len(state.bank)} already"
     return [Health(time_ns=now_ns, component="tracks", state="full", detail=detail)]
+
+
+def track_events(state: TracksState) -> list[TrackEvent]:
+    """What merged, split, shared plots or parted since this was last asked."""
+    events, state.events = state.events, []
+    return events
 
 
 def note_breakups(state: TracksState, effects: list[Effect], now_ns: int) -> None:

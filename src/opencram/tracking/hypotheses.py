@@ -22,7 +22,7 @@ from opencram.physics.threats import Threat, catalogue
 from opencram.tables import FloatArray, IntArray
 from opencram.tracking.fit import BIAS, BIASED, FLOWN, PARAMETERS, T_BIAS, T_LOG_LIKE
 from opencram.tracking.follow import B_BOOST, B_DEBRIS, B_DONE
-from opencram.tracking.lifecycle import DEBRIS_LN_BETA_MEAN, DEBRIS_LN_BETA_SIGMA, PRIOR
+from opencram.tracking.lifecycle import DEBRIS_LN_BETA_MEAN, DEBRIS_LN_BETA_SIGMA, LN_BETA_MEAN
 
 C_SHAPE, C_LN_BETA, C_SIGMA, C_SLOWEST, C_FASTEST, C_LN_PRIOR, C_BURN_S, C_BURN_M = range(8)
 C_LOW, C_HIGH, C_RCS, CLASS = range(8, 12)
@@ -52,6 +52,8 @@ WANDER_M = 0.1
 """What gusts and tumbling leave uncertain of any impact point, one sigma per axis (assumed)."""
 LAUNCH_SIGMA_M = 60.0
 """What flying back without the motor's burn leaves uncertain of a rocket's launch point, one sigma per axis."""
+ANY_LN_BETA_SIGMA = 0.8
+"""A fit is of no class yet: its prior is wide enough for the lightest and the heaviest."""
 TRUE_PRIOR = 0.95
 """Chance that a radar has no bias worth the name."""
 LEAST_INFORMATION = 0.02
@@ -79,7 +81,8 @@ def kinds() -> Kinds:
     curves = list({t.drag.tobytes(): t.drag for t in debris_last}.values())
     shapes = [next(s for s, curve in enumerate(curves) if np.array_equal(curve, t.drag)) for _, t in found]
     threats = tuple(t for _, t in found)
-    priors = np.array([PRIOR[1:]] * (len(curves) - 1) + [np.array([DEBRIS_LN_BETA_MEAN, DEBRIS_LN_BETA_SIGMA])])
+    debris = (DEBRIS_LN_BETA_MEAN, DEBRIS_LN_BETA_SIGMA)
+    priors = np.array([(LN_BETA_MEAN, ANY_LN_BETA_SIGMA)] * (len(curves) - 1) + [debris])
     return Kinds(threats, np.array([i for i, _ in found]), _rows(threats, shapes), np.array(curves), priors)
 
 

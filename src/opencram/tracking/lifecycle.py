@@ -11,7 +11,7 @@ import numpy as np
 
 from opencram.physics.kernel import device, kernel
 from opencram.tables import CONFIRMED, OTHER, BoolArray, FloatArray, IntArray
-from opencram.tracking.bank import APART, COUNT, DEBRIS, SCORE, STATUS, TIME, Bank
+from opencram.tracking.bank import APART, COUNT, DEBRIS, SCORE, STATUS, TIME, TWIN, Bank
 from opencram.tracking.resolution import in_one_cell, seen_at
 
 MAX_TRACKS = 2_000
@@ -33,6 +33,9 @@ SAME_CHI2 = 16.0
 FAR_APART_M = 1_000.0
 LOST_LOOKS = 2.5
 """A track that missed more looks than this is lost for now: at a chance of detection of 0.9 once in 1,000 times."""
+TWIN_LOOKS = 12
+"""Of two confirmed tracks that agree, only one has had a plot in so many scans in a row: they are one. Two objects at a
+chance of detection of 0.9 do so once in 10^9 times."""
 SIDE_BY_SIDE = 2
 """In so many scans each of two alike tracks must have had a plot of its own to be two."""
 LONGEST_COAST_S = 3.0
@@ -40,8 +43,8 @@ COAST_LOOKS = 4.0
 """Without plots a track lives for 3 s or four looks of the radar that sees it most often, whichever is longer."""
 
 VELOCITY_SIGMA_MPS = 350.0
-LN_BETA_MEAN, LN_BETA_SIGMA = math.log(9_000.0), 0.8
-"""Before anything is known: any rocket's velocity, any ballistic coefficient from 60 mm mortar to 240 mm rocket."""
+LN_BETA_MEAN, LN_BETA_SIGMA = math.log(9_000.0), 0.5
+"""Before anything is known: any rocket's velocity; the catalogue's shells and rockets lie 0.55 apart, one sigma."""
 PRIOR = np.array([VELOCITY_SIGMA_MPS, LN_BETA_MEAN, LN_BETA_SIGMA])
 
 DEBRIS_LN_BETA_MEAN, DEBRIS_LN_BETA_SIGMA = math.log(200.0), 1.0
@@ -129,6 +132,36 @@ def confirm(
         elif same[i] < 0:
             whole[i, STATUS] = CONFIRMED
     return same, heir
+
+
+@kernel(
+    "int64[::1](int64[::1], int64[::1], int64[:,::1], float64[:,:,::1], float64[:,:,:,::1])"
+)
+def twins(
+    chosen: IntArray, partner: IntArray, whole: IntArray, mean: FloatArray, cov: FloatArray
+) -> IntArray:  # fmt: skip
+    """Of each confirmed track (n) that has long been one with an older one the row of that one, else -1.
+
+    They are when they agree in place and velocity and never have a plot each in the same scan: two radars had each
+    begun a track of its own, and agree by now, or one object was split in two for a while.
+    """
+    same, off, spread = np.full(len(chosen), -1, np.int64), np.empty(3), np.empty((3, 3))
+    for i in range(len(chosen)):
+        if whole[i, STATUS] != CONFIRMED:
+            continue
+        for k in range(i):
+            only_one = (chosen[i] >= 0) != (chosen[k] >= 0)
+            if whole[k, STATUS] != CONFIRMED or same[k] >= 0 or not (only_one or whole[i, TWIN] > 0):
+                continue
+            dt_s = (whole[i, TIME] - whole[k, TIME]) * 1e-9
+            at, speed = _agree(mean[i, OTHER], cov[i, OTHER], mean[k, OTHER], cov[k, OTHER], dt_s, off, spread)
+            if not (at and speed) or partner[i] >= 0:
+                continue
+            whole[i, TWIN] = whole[i, TWIN] + 1 if only_one else (0 if chosen[i] >= 0 else whole[i, TWIN])
+            if whole[i, TWIN] >= TWIN_LOOKS:
+                same[i] = k
+            break
+    return same
 
 
 def as_debris(mean: FloatArray, cov: FloatArray, rows: BoolArray) -> None:
