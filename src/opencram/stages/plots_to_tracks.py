@@ -283,7 +283,7 @@ def _give_birth(state: TracksState, free: IntArray, look: Look) -> IntArray:
     whole[:, BORN] = whole[:, TIME] = time_ns
     whole[:, FED] = look.sensor
     whole[:, COUNT], whole[:, STATUS], whole[:, MODEL], whole[:, DEBRIS] = 1, TENTATIVE, OTHER, debris
-    mode, real = np.tile(MODEL_PRIOR, (n, 1)), np.full((n, REAL), lifecycle.BIRTH_SCORE)
+    mode, real = np.full((n, MODELS), MODEL_PRIOR), np.full((n, REAL), lifecycle.BIRTH_SCORE)
     state.bank.append(Bank(whole, real, mean, cov, mode, no_plots(n), as_stated(n)))
     state.next_track += n
     return able
