@@ -98,7 +98,7 @@ def plots_to_tracks(state: TracksState, scan: Plots, site: Site) -> Tracks:
     events = Events(int(look.time_ns[-1]), bank)
     events.sharing(chosen, partner)
     events.ended(same, heir, twin)
-    state.events += events.found[: MOST_EVENTS - len(state.events)]
+    _tell(state, events)
     gone = (same >= 0) | (twin >= 0)
     if gone.any():
         for row in np.flatnonzero(heir).tolist():
@@ -110,6 +110,11 @@ def plots_to_tracks(state: TracksState, scan: Plots, site: Site) -> Tracks:
     born = _give_birth(state, np.flatnonzero(free), look)
     rows = np.concatenate([rows, np.arange(len(bank) - len(born), len(bank))])
     return _report(bank, rows, np.concatenate([chosen[chosen >= 0], born]))
+
+
+def _tell(state: TracksState, events: Events) -> None:
+    """Keep the events to be told, as far as there is room."""
+    state.events += events.found[: MOST_EVENTS - len(state.events)]
 
 
 def let_go(state: TracksState, now_ns: int, site: Site) -> None:
@@ -124,6 +129,9 @@ def let_go(state: TracksState, now_ns: int, site: Site) -> None:
         layout.sensor_rot,
     )  # fmt: skip
     if ended.any():
+        events = Events(now_ns, bank)
+        events.lost(ended)
+        _tell(state, events)
         bank.keep(~ended)
 
 
