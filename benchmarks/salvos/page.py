@@ -22,11 +22,11 @@ SHOWN = Case("rocket-122", FIFTY, True)
 
 HEAD = """# Salvos: does it count what was launched?
 
-`make salvos` writes this page anew ({seeds} seeds a line, {minutes:.0f} min on {workers} processes).
+`make salvos` writes this page anew ({salvos} salvos in {minutes:.0f} min on {workers} processes).
 
 The count is what people see first, and what a defence is planned by: a rocket counted twice is a phantom, two counted
-as one are a surprise. So rockets are rippled on nearly the same path, 7 with gaps of 0.2 to 0.5 s, 50 with gaps of 0.2 s,
-and 50 at any times within 10 s (ragged: some leave nearly together). A salvo is of one class and one elevation; each
+as one are a surprise. So rockets are rippled on nearly the same path, 7 with gaps of 0.2 to 0.5 s, 50 with gaps of
+0.2 s, and 50 at any times within 10 s (ragged: some leave nearly together). A salvo is of one class and one elevation; each
 rocket differs by 0.5 degrees of pointing, 1 % of speed and 10 % of drag, and falls within 100 m (one sigma) of a point
 1 km in front of the radar. The radar sees 120 degrees and 25 km, above one degree: a 122 mm rocket that comes from
 20 km enters once and leaves at its fall. It looks ten times a second, with errors of 10 m and 2 mrad, sees 9 looks of 10
@@ -46,7 +46,7 @@ alone less than five times is not timed.
 AGAIN = """## To repeat it
 
     make salvos
-    make salvos SALVOS_ARGS="--seeds 10"      # a minute or two
+    make salvos SALVOS_ARGS="--seeds 10 --fifties 3"      # a minute or two
     make salvos SALVOS_ARGS="--rows ../runs/salvos.json"      # keeps every salvo's figures, by seed
 
 A salvo depends on its line and its seed alone. The first seeds of each are held in CI by `tests/test_salvos.py`.
@@ -76,9 +76,8 @@ def write(docs: Path, result: Result) -> None:
 
 def page(result: Result) -> str:
     """The whole page, as markdown."""
-    seeds = len({row.seed for row in result.rows})
     parts = [
-        HEAD.format(seeds=seeds, minutes=max(result.minutes, 1.0), workers=result.workers),
+        HEAD.format(salvos=f"{len(result.rows):,}", minutes=max(result.minutes, 1.0), workers=result.workers),
         _targets(result),
         _lines(result, COUNT_HEAD, _count) + "\nThe count is off by: how many salvos. Late objects are of those timed.\n",
         "## The tracks\n\nAll in the mean of a salvo; GOSPA's cut-off is 150 m.\n\n"
@@ -95,6 +94,8 @@ def _targets(result: Result) -> str:
     for merged in (False, True):
         for launches in LAUNCHES:
             rows = [row for row in result.rows if row.launches == launches and row.merged == merged]
+            if not rows:
+                continue
             right, timely = share(rows, is_right), share(rows, lambda row: row.late == 0)
             objects = 1.0 - sum(row.late for row in rows) / max(sum(row.timed for row in rows), 1)
             target = "exact" if OFF[launches] == 0 else f"within {OFF[launches]}"
@@ -117,13 +118,14 @@ def share(rows: list[Row], good: Callable[[Row], bool]) -> float:
     return sum(map(good, rows)) / max(len(rows), 1)
 
 
-COUNT_HEAD = ["exact", "within 1", "off by", "late objects", "salvos with none late"]
+COUNT_HEAD = ["salvos", "exact", "within 1", "off by", "late objects", "salvos with none late"]
 
 
 def _count(rows: list[Row]) -> list[str]:
     off = Counter(max(-FAR_OFF, min(FAR_OFF, row.counted - row.launched)) for row in rows)
     told = [f"{_off(by)}: {n}" for by, n in sorted(off.items())]
     return [
+        str(len(rows)),
         _percent(share(rows, lambda row: row.counted == row.launched)),
         _percent(share(rows, lambda row: abs(row.counted - row.launched) <= 1)),
         ", ".join(told),
@@ -140,8 +142,8 @@ TRACK_HEAD = ["doubled", "never tracked", "handed on", "swaps", "false", "GOSPA,
 TRACK_WORDS = """
 Doubled: tracks beyond one for each object. Handed on: an object passes from one track to another; swaps: a track passes
 from one object to another, each for a second or more; where several share plots nobody can tell them apart, and the
-nearest is taken. Time is that of tracking alone, on a machine that ran {0} at once.
-""".format("as many salvos as processes")
+nearest is taken. Time is the processor's, for tracking alone.
+"""
 
 
 def _tracks(rows: list[Row]) -> list[str]:
@@ -161,8 +163,8 @@ def _lines(result: Result, head: list[str], told: Callable[[list[Row]], list[str
 def _picture() -> str:
     return (
         "## What it looks like\n\n![One salvo of fifty](images/salvos/fifty.svg)\n\n"
-        f"Fifty of {SHOWN.cls} at gaps of 0.2 s, seen by the radar that merges (seed 0). Below, a few seconds of it: a"
-        " line is a track, a dot is a plot, and where lines run into each other one plot stands for several.\n"
+        f"Fifty of {SHOWN.cls} at gaps of 0.2 s, seen by the radar that merges (seed 0): a line is a track, a dot is a\n"
+        "plot. Below, the middle of it for a few seconds: where lines run into each other one plot stands for several.\n"
     )
 
 

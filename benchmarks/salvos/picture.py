@@ -13,9 +13,10 @@ from opencram.tables import CONFIRMED, FloatArray, Plots, Tracks
 from salvos.sky import Case
 from salvos.trial import Followed, follow
 
-EVERY = 8
-"""Of a track's rows, so that the picture stays small."""
-DOTS_PER_INCH = 110
+EVERY, DOTS_EVERY = 40, 6
+"""Of a track's rows and of the plots, so that the picture of the whole stays small."""
+SHOWN_S = 5.0
+DOTS_PER_INCH = 66
 """Of the plots, which are too many for lines."""
 
 
@@ -29,16 +30,19 @@ def draw(case: Case, seed: int, path: Path) -> None:
     tracks = Tracks.concat(told.take(told.status == CONFIRMED) for _, told in followed.seen)
     at_s, seen_s = 1e-9 * (tracks.time_ns - start_ns), 1e-9 * (plots.time_ns - start_ns)
     range_km = 1e-3 * np.linalg.norm(tracks.mean[:, :3], axis=1)
-    _dots(whole, 1e-3 * plots.range_m * np.cos(plots.el_rad), 1e-3 * plots.range_m * np.sin(plots.el_rad))
+    few = plots.take(np.arange(0, len(plots), DOTS_EVERY))
+    _dots(whole, 1e-3 * few.range_m * np.cos(few.el_rad), 1e-3 * few.range_m * np.sin(few.el_rad))
     _lines(whole, tracks, 1e-3 * np.hypot(tracks.mean[:, 0], tracks.mean[:, 1]), 1e-3 * tracks.mean[:, 2], EVERY)
-    whole.set(xlabel="range over ground, km", ylabel="height, km", xlim=(0, None), ylim=(0, 1.2e-3 * tracks.mean[:, 2].max()))
+    top_km = 1.2e-3 * tracks.mean[:, 2].max()
+    whole.set(xlabel="range over ground, km", ylabel="height, km", xlim=(0, None), ylim=(0, top_km))
     middle_s = _highest_s(followed)
-    near = np.abs(at_s - middle_s) < 2.5
-    rows = tracks.take(near)
+    near = np.abs(at_s - middle_s) < 0.5 * SHOWN_S
+    low, high = np.percentile(range_km[near], [40, 60])
+    near &= np.abs(range_km - 0.5 * (low + high)) < high - low
     _dots(part, seen_s, 1e-3 * plots.range_m)
-    _lines(part, rows, at_s[near], range_km[near], 1)
-    low, high = np.percentile(range_km[near], [35, 65])
-    part.set(xlabel="time, s", ylabel="slant range, km", xlim=(middle_s - 2.5, middle_s + 2.5), ylim=(low, high))
+    _lines(part, tracks.take(near), at_s[near], range_km[near], 1)
+    limits = (middle_s - 0.5 * SHOWN_S, middle_s + 0.5 * SHOWN_S)
+    part.set(xlabel="time, s", ylabel="slant range, km", xlim=limits, ylim=(low, high))
     figure.savefig(path, metadata={"Date": None}, dpi=DOTS_PER_INCH)
     plt.close(figure)
 
