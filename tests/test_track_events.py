@@ -85,8 +85,8 @@ def test_two_that_pass_through_one_cell_share_and_part(seed: int) -> None:
 
 @pytest.mark.xfail(strict=True, reason="shared looks add up over the scans in which nobody shares")
 def test_one_that_is_only_missed_shares_nothing() -> None:
-    """Two in one cell that the radar does keep apart: one of them is missed in a fifth of the scans, five times in a row
-    once in 4,000."""
+    """Two in one cell that the radar does keep apart: one of them is missed in a fifth of the scans, and five times in
+    a row once in 4,000."""
 
     def side_by_side(time_s: float) -> list[Place]:
         return [(6_000.0 - 200.0 * time_s, 1.0), (6_025.0 - 200.0 * time_s, 1.02)]

@@ -26,11 +26,11 @@ HEAD = """# Salvos: does it count what was launched?
 
 The count is what people see first, and what a defence is planned by: a rocket counted twice is a phantom, two counted
 as one are a surprise. So rockets are rippled on nearly the same path, 7 with gaps of 0.2 to 0.5 s, 50 with gaps of
-0.2 s, and 50 at any times within 10 s (ragged: some leave nearly together). A salvo is of one class and one elevation; each
-rocket differs by 0.5 degrees of pointing, 1 % of speed and 10 % of drag, and falls within 100 m (one sigma) of a point
-1 km in front of the radar. The radar sees 120 degrees and 25 km, above one degree: a 122 mm rocket that comes from
-20 km enters once and leaves at its fall. It looks ten times a second, with errors of 10 m and 2 mrad, sees 9 looks of 10
-and makes 20 false plots a scan.
+0.2 s, and 50 at any times within 10 s (ragged: some leave nearly together). A salvo is of one class and one
+elevation; each rocket differs by 0.5 degrees of pointing, 1 % of speed and 10 % of drag, and falls within 100 m (one
+sigma) of a point 1 km in front of the radar. The radar sees 120 degrees and 25 km, above one degree: a 122 mm rocket
+that comes from 20 km enters once and leaves at its fall. It looks ten times a second, with errors of 10 m and 2 mrad,
+sees 9 looks of 10 and makes 20 false plots a scan.
 
 - **apart**: the radar keeps any two apart, and its site says so.
 - **merged**: it makes one plot, at their middle, of what lies within one resolution cell (30 m, 1.5 by 1.5 degrees) of
@@ -79,7 +79,7 @@ def page(result: Result) -> str:
     parts = [
         HEAD.format(salvos=f"{len(result.rows):,}", minutes=max(result.minutes, 1.0), workers=result.workers),
         _targets(result),
-        _lines(result, COUNT_HEAD, _count) + "\nThe count is off by: how many salvos. Late objects are of those timed.\n",
+        _lines(result, COUNT_HEAD, _count) + COUNT_WORDS,
         "## The tracks\n\nAll in the mean of a salvo; GOSPA's cut-off is 150 m.\n\n"
         + _lines(result, TRACK_HEAD, _tracks)
         + TRACK_WORDS,
@@ -118,6 +118,9 @@ def share(rows: list[Row], good: Callable[[Row], bool]) -> float:
     return sum(map(good, rows)) / max(len(rows), 1)
 
 
+COUNT_WORDS = """
+Off by: tracks beyond those launched, and in how many salvos. Late objects are of those timed.
+"""
 COUNT_HEAD = ["salvos", "exact", "within 1", "off by", "late objects", "salvos with none late"]
 
 
@@ -163,8 +166,9 @@ def _lines(result: Result, head: list[str], told: Callable[[list[Row]], list[str
 def _picture() -> str:
     return (
         "## What it looks like\n\n![One salvo of fifty](images/salvos/fifty.svg)\n\n"
-        f"Fifty of {SHOWN.cls} at gaps of 0.2 s, seen by the radar that merges (seed 0): a line is a track, a dot is a\n"
-        "plot. Below, the middle of it for a few seconds: where lines run into each other one plot stands for several.\n"
+        f"Fifty of {SHOWN.cls} at gaps of 0.2 s, seen by the radar that merges (seed 0): a line is a track, a dot\n"
+        "is a plot. Below, the middle of it for a few seconds: where lines run into each other one plot stands for\n"
+        "several.\n"
     )
 
 
