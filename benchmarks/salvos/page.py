@@ -38,9 +38,10 @@ sees 9 looks of 10 and makes 20 false plots a scan.
   wide: only range keeps a salvo apart.
 
 Counted is every confirmed track that was ever called ballistic or ever lay within 150 m of an object. An object is
-confirmed when the first confirmed track that then stays with it for a second is there, timed from its **fifth plot**; a
-merged plot is nobody's, so that an object's own plots are those in which it was alone in its cell. An object that was
-alone less than five times is not timed.
+confirmed once a confirmed track is paired with it, one to one and within 150 m, as GOSPA does; that is timed from its
+**fifth plot**. A merged plot is nobody's: an object's own plots are those of looks in which it was alone in its cell,
+and one that was alone less than five times is not timed. Where several share a cell their tracks lie in the middle
+between them, up to half a cell from each: at 20 km that is beyond 150 m, and a young object may be late for that.
 """
 
 AGAIN = """## To repeat it

@@ -78,9 +78,9 @@ def trial(case: Case, seed: int) -> Row:
     """The row of one salvo; it depends on nothing but these two, except for its times."""
     followed = follow(case, seed)
     scene, fifth_ns = scene_of(*tables(followed)), followed.scans.fifth_ns
-    metrics = evaluate_scene(scene, fifth_ns)
+    metrics = evaluate_scene(scene)
     on_object = counted(scene)
-    in_time = sum(metrics.delay_s.get(who, np.inf) <= IN_TIME_S for who in fifth_ns)
+    in_time = sum(first_ns(scene).get(who, np.inf) - at_ns <= 1e9 * IN_TIME_S for who, at_ns in fifth_ns.items())
     held = {piece.object for piece in pieces(scene) if scene.at_ns[piece.last] - scene.at_ns[piece.first] >= 1e9}
     return Row(
         *case,
@@ -105,6 +105,13 @@ def counted(scene: Scene) -> BoolArray:
     on = np.bincount(scene.seen.who[scene.follows >= 0], minlength=len(scene.tracks)) > 0
     claims: BoolArray = on | scene.ever_ballistic
     return claims
+
+
+def first_ns(scene: Scene) -> dict[int, int]:
+    """By object, the first moment at which a confirmed track follows it."""
+    rows = np.flatnonzero(scene.follows >= 0)[::-1]
+    objects = [scene.objects[i] for i in scene.follows[rows].tolist()]
+    return dict(zip(objects, scene.at_ns[scene.seen.moment[rows]].tolist(), strict=True))
 
 
 def doubled(scene: Scene) -> int:
