@@ -22,7 +22,9 @@ SHOWN = Case("rocket-122", FIFTY, True)
 
 HEAD = """# Salvos: does it count what was launched?
 
-`make salvos` writes this page anew ({salvos} salvos in {minutes:.0f} min on {workers} processes).
+`make salvos` writes this page anew; this one was written in {minutes:.0f} min on {workers} processes by
+
+    make salvos SALVOS_ARGS="--seeds {sevens} --fifties {fifties}"
 
 The count is what people see first, and what a defence is planned by: a rocket counted twice is a phantom, two counted
 as one are a surprise. So rockets are rippled on nearly the same path, 7 with gaps of 0.2 to 0.5 s, 50 with gaps of
@@ -78,7 +80,12 @@ def write(docs: Path, result: Result) -> None:
 def page(result: Result) -> str:
     """The whole page, as markdown."""
     parts = [
-        HEAD.format(salvos=f"{len(result.rows):,}", minutes=max(result.minutes, 1.0), workers=result.workers),
+        HEAD.format(
+            minutes=max(result.minutes, 1.0),
+            workers=result.workers,
+            sevens=len({row.seed for row in result.rows if row.launches == SEVEN}),
+            fifties=len({row.seed for row in result.rows if row.launches != SEVEN}),
+        ),
         _targets(result),
         _lines(result, COUNT_HEAD, _count) + COUNT_WORDS,
         "## The tracks\n\nAll in the mean of a salvo; GOSPA's cut-off is 150 m.\n\n"
