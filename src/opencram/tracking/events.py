@@ -4,9 +4,7 @@ import numpy as np
 
 from opencram.tables import BoolArray, IntArray, TrackEvent
 from opencram.tracking.bank import PARTNER, SHARED, TRACK, Bank
-
-SHARE_LOOKS = 5
-"""Two tracks share their plots once they have for so many in a row: seldomer, one of the two was only missed."""
+from opencram.tracking.lifecycle import SHARE_LOOKS
 
 
 class Events:
@@ -46,7 +44,7 @@ class Events:
     def sharing(self, chosen: IntArray, partner: IntArray) -> None:
         """Tracks (n,) that share a plot with a partner's row, or have their own."""
         whole, shared = self._bank.whole, partner >= 0
-        if not shared.any() and not whole[:, PARTNER].any():
+        if not shared.any() and not whole[:, [SHARED, PARTNER]].any():
             return
         own = (chosen >= 0) & ~shared
         for row in np.flatnonzero(own & (whole[:, PARTNER] > 0)).tolist():
