@@ -5,6 +5,7 @@ import pytest
 
 from opencram.physics.frames import enu_to_spherical
 from opencram.physics.layout import Layout, layout_of, turned
+from opencram.stages.tracks_to_impacts import realign_fits
 from opencram.state import State, load, save
 from opencram.tables import CONFIRMED, FloatArray, Health, Plots
 from opencram.tracking.registration import Registration, corrected, possible
@@ -275,6 +276,24 @@ def test_a_correction_takes_the_offsets_off(layout: Layout) -> None:
     assert found.time_ns[0] == 10**18 - 200_000_000
     first = Plots(**scan.__dict__ | {"sensor": 0 * one})
     assert corrected(state, first, layout) is first
+
+
+def test_a_correction_of_nothing_moves_no_impact() -> None:
+    """Fits that are renewed each second, with their plots moved by a micrometre, end where the others end."""
+    plain, moved = ({}, {})
+    for kept, change_m in ((plain, 0.0), (moved, 1e-6)):
+        for time_s, _, state, outbox in run(SITE, raid(8), duration_s=60.0):
+            impacts = outbox.impacts
+            for i in range(len(impacts)):
+                size_m = np.sqrt(np.trace(impacts.impact_cov_m2[i]))
+                kept[int(impacts.track[i]), int(impacts.time_ns[i])] = (impacts.impact_enu_m[i], size_m)
+            if change_m and round(10.0 * time_s) % 10 == 0:
+                realign_fits(state.impacts, np.full((2, 4), [change_m, 0.0, 0.0, 0.0]))
+    assert len(plain) > 1_000
+    assert plain.keys() == moved.keys()
+    off = np.array([np.linalg.norm(plain[k][0] - moved[k][0]) / plain[k][1] for k in plain])
+    assert np.quantile(off, 0.99) < 1.0
+    assert off.max() < 5.0
 
 
 def test_one_radar_alone_learns_nothing() -> None:

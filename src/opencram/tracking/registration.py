@@ -44,7 +44,7 @@ not learnt from, and told."""
 HELPING_NS, HELPING = 100_000_000, 4
 """A block is learnt from in helpings, by the plots' own time of arrival: about so many hearings at once, some 1 ms
 each, or one election, at most 15 ms. What is left when the next block is due is not learnt from: the newest tracks."""
-NEAR_PLOTS = 100
+NEAR_PLOTS = 200
 """Sorting so many plots costs as much as a hearing."""
 FITS_CHI2 = 35.0
 """An elected pair tells more as long as it agrees so well with what is believed: 1 - 3e-5 with eight numbers."""
