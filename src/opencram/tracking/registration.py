@@ -430,7 +430,7 @@ def news(state: Registration, now_ns: int, layout: Layout) -> list[Health]:
     told = []
     missed = state.not_learnt - state.told_not_learnt
     if missed and now_ns - state.told_ns >= TELL_FULL_NS:
-        detail = f"{missed} times something that several radars may see was not learnt from, for there is too much"
+        detail = f"not learnt from, for there is too much at once: {missed} sightings by several radars"
         told.append(Health(time_ns=now_ns, component="registration", state="full", detail=detail))
         state.told_not_learnt, state.told_ns = state.not_learnt, now_ns
     for sensor, name in enumerate(layout.sensor_index):
