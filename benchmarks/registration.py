@@ -244,14 +244,16 @@ def _own_plots(plots: Plots, time_ns: IntArray, offsets: FloatArray, sky: Sky, b
 
 
 def _told(tick: Tick, sky: Sky, body: int) -> tuple[int, FloatArray, FloatArray] | None:
-    """Now, the impact point (2) and its covariance of the track nearest to a body; None where it tells of none."""
+    """Now, the impact point (2) and its covariance of the track nearest to a body, if no other body is nearer to it."""
     impacts, tracks = tick.impacts, tick.tracks
     best, least = None, SAME_M
     for row in range(len(impacts)):
         track = np.flatnonzero(tracks.track == impacts.track[row])[-1]
         pos, _ = sky.at(tracks.time_ns[[track]], np.array([body]))
         away = float(np.linalg.norm(tracks.mean[track, :3] - pos[0]))
-        if away < least:
+        flying = sky.alive(int(tracks.time_ns[track]))
+        others, _ = sky.at(int(tracks.time_ns[track]), flying[flying != body])
+        if away < least and (np.linalg.norm(others - tracks.mean[track, :3], axis=1) > away).all():
             best, least = (tick.now_ns, impacts.impact_enu_m[row], impacts.impact_cov_m2[row]), away
     return best
 
