@@ -47,7 +47,7 @@ UNKNOWN = [0, 1, 2, 4, 5, 6, 7]
 COUNTS, TENTH, RAID, RIPPLE = (1, 2, 3, 4, 5, 7, 10), 10, 16, 8
 """Rockets after which the offsets are compared; how many a raid and a ripple have."""
 GAPS_S = ((0.2, 0.2), (0.1, 0.3), (0.3, 0.7), (0.4, 0.4))
-RIPPLE_POINTING_DEG = 0.5
+RIPPLE_POINTING_DEG, WRONG_SIGMAS = 0.5, 5.0
 WIND_MPS, DRAG_SIGMA, STEP_S = 5.0, 0.2, 0.1
 FROM_S = 2.0
 """Seconds after burn-out from which impacts count, one a second, as `make accuracy` has it."""
@@ -333,12 +333,12 @@ def tell_offsets(runs: list[Run]) -> None:
 
 
 def tell_ripples(pool: ProcessPoolExecutor, seeds: range) -> None:
-    """How often a ripple was taken for a clock: wrong is a clock off by half of the mean gap."""
-    print("ripples: gaps, elected, clock off by more than half a gap, largest |clock error| s, mean NEES of the clock")
+    """How often a ripple was taken for a clock: wrong is one off by more than WRONG_SIGMAS of its own."""
+    print("ripples: gaps, elected, wrong clock, largest |clock error| s, mean NEES of the clock")
     for gap_s in GAPS_S:
         found = list(pool.map(ripple, seeds, [gap_s] * len(seeds)))
         clock = np.array([[off[1, 3], sigma[1, 3]] for elected, off, sigma in found if elected]).reshape(-1, 2)
-        wrong = int((np.abs(clock[:, 0]) > 0.25 * sum(gap_s)).sum())
+        wrong = int((np.abs(clock[:, 0]) > WRONG_SIGMAS * clock[:, 1]).sum())
         largest, nees = np.abs(clock[:, 0]).max(initial=0.0), ((clock[:, 0] / clock[:, 1]) ** 2).mean()
         print(f"  {gap_s[0]} to {gap_s[1]} s: {len(clock)}/{len(found)}, {wrong}, {largest:.3f}, {nees:.1f}")
 
