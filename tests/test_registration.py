@@ -1,14 +1,19 @@
 """By how much radars disagree: found from rockets, drones and ripples, told, taken off, and found anew."""
 
+from itertools import pairwise
+from typing import Any
+
 import numpy as np
 import pytest
 
 from opencram.physics.frames import enu_to_spherical
 from opencram.physics.layout import Layout, layout_of, turned
+from opencram.stages.tracks_to_impacts import realign_fits
 from opencram.state import State, load, save
 from opencram.tables import CONFIRMED, FloatArray, Health, Plots
+from opencram.tracking import registration
 from opencram.tracking.registration import Registration, corrected, possible
-from opencram.tracking.sights import Sight, apart, common, companions, first_path, spherical_slopes
+from opencram.tracking.sights import MOST_COMPANIONS, Sight, apart, common, companions, first_path, spherical_slopes
 from opencram.tracking.vote import ELECTED, LEAD, Pair, sightings, updated, vote
 from opencram.tracking.vote import testimony as told_by
 from several_radars import LAT, LON, ROTATING, STARING, THIRD, fault, offsets, radars, raid, run, sigmas
@@ -69,7 +74,7 @@ def test_without_noise_the_true_offsets_satisfy_what_plots_tell(layout: Layout, 
     assert form is not None
     told = told_by(form.info, form.vec, SIGMA)
     off = told.y - told.rows @ np.concatenate([OFF_A, OFF_B])
-    assert len(told.y) >= 3
+    assert told.told.sum() >= 3
     assert np.abs(off / np.sqrt(told.var)).max() < 0.1
 
 
@@ -86,7 +91,7 @@ def test_what_plots_tell_is_as_sure_as_it_says(layout: Layout) -> None:
             continue
         told = told_by(form.info, form.vec, SIGMA)
         off = told.y - told.rows @ np.concatenate([OFF_A, OFF_B])
-        chi2, numbers = chi2 + float((off**2 / told.var).sum()), numbers + len(off)
+        chi2, numbers = chi2 + float((off**2 / told.var).sum()), numbers + int(told.told.sum())
     assert numbers > 600
     assert abs(chi2 / numbers - 1.0) < 4.0 * np.sqrt(2.0 / numbers)
 
@@ -167,6 +172,34 @@ def test_an_update_equals_bayes() -> None:
     assert found[1] == pytest.approx(cov - gain @ rows @ cov)
 
 
+def test_evidence_is_the_product_of_what_each_says_given_those_before() -> None:
+    """The chain rule, one testimony after the other, by Kalman's update written out."""
+    rng = np.random.default_rng(2)
+    root = rng.standard_normal((8, 8))
+    cov, mean, sigma = root @ root.T, rng.standard_normal(8), np.ones(8)
+    rows, y = rng.standard_normal((4, 3, 8)), rng.standard_normal((4, 3))
+    told = told_by(np.einsum("nki,nkj->nij", rows, rows), np.einsum("nki,nk->ni", rows, y), sigma)
+    total, at, spread = 0.0, mean, cov
+    for i in range(4):
+        total += float(told.take(np.array([i])).miss(at, spread)[1][0])
+        gain = spread @ rows[i].T @ np.linalg.inv(rows[i] @ spread @ rows[i].T + np.eye(3))
+        at, spread = at + gain @ (y[i] - rows[i] @ at), spread - gain @ rows[i] @ spread
+    assert told.told.sum() == 12
+    assert told.evidence(mean, cov) == pytest.approx(total, rel=1e-6)
+
+
+def test_a_miss_is_the_density_of_the_normal_distribution() -> None:
+    rng = np.random.default_rng(4)
+    root, rows, y = rng.standard_normal((8, 8)), rng.standard_normal((5, 8)), rng.standard_normal(5)
+    cov, mean = root @ root.T, rng.standard_normal(8)
+    chi2, ln = told_by(rows.T @ rows, rows.T @ y, np.ones(8)).miss(mean, cov)
+    spread, off = rows @ cov @ rows.T + np.eye(5), y - rows @ mean
+    assert chi2 == pytest.approx(off @ np.linalg.solve(spread, off), rel=1e-6)
+    # told in other coordinates: scaled by the roots of the eigenvalues of rows rows'
+    turn = np.log(np.linalg.eigvalsh(rows @ rows.T)).sum()
+    assert ln == pytest.approx(-0.5 * (chi2 + np.linalg.slogdet(spread)[1] - turn), rel=1e-6)
+
+
 # ---- end to end -----------------------------------------------------------------------------------------------------
 
 
@@ -227,13 +260,13 @@ def test_a_radar_that_was_moved_is_found_out_anew() -> None:
     """What is believed, and surely, is wrong by 1.5 deg: it is forgotten once objects agree that it is."""
     wrong = fault("radar-2", range_m=50.0, azimuth_deg=-0.3, clock_s=0.2)
     for time_s, _, state, outbox in run(SITE, raid(12), faults=(FAULTS[0], wrong), duration_s=75.0):
-        registration, last = state.aligned.registration, state
+        known, last = state.aligned.registration, state
         if time_s < 0.15:
             assert not len(outbox.tracks)
-        if len(registration.mean) and not registration.elected.any() and time_s < 5.0:
-            registration.elected[:] = True
-            registration.mean[1] = [50.0, 0.021, 0.0, 0.2]
-            registration.cov[:] = np.diag(np.tile([4.0, 1e-7, 1e-7, 1e-4], 2))
+        if len(known.mean) and not known.elected.any() and time_s < 5.0:
+            known.elected[:] = True
+            known.mean[1] = [50.0, 0.021, 0.0, 0.2]
+            known.cov[:] = np.diag(np.tile([4.0, 1e-7, 1e-7, 1e-4], 2))
     assert (np.abs(offsets(last) - TRUTH) < 4.5 * np.maximum(sigmas(last), 1e-4)).all()
 
 
@@ -275,6 +308,45 @@ def test_a_correction_takes_the_offsets_off(layout: Layout) -> None:
     assert found.time_ns[0] == 10**18 - 200_000_000
     first = Plots(**scan.__dict__ | {"sensor": 0 * one})
     assert corrected(state, first, layout) is first
+
+
+def test_a_correction_of_nothing_moves_no_impact() -> None:
+    """Fits that are renewed each second, with their plots moved by a micrometre, end where the others end."""
+    plain, moved = ({}, {})
+    for kept, change_m in ((plain, 0.0), (moved, 1e-6)):
+        for time_s, _, state, outbox in run(SITE, raid(8), duration_s=60.0):
+            impacts = outbox.impacts
+            for i in range(len(impacts)):
+                size_m = np.sqrt(np.trace(impacts.impact_cov_m2[i]))
+                kept[int(impacts.track[i]), int(impacts.time_ns[i])] = (impacts.impact_enu_m[i], size_m)
+            if change_m and round(10.0 * time_s) % 10 == 0:
+                realign_fits(state.impacts, np.full((2, 4), [change_m, 0.0, 0.0, 0.0]))
+    assert len(plain) > 1_000
+    assert plain.keys() == moved.keys()
+    off = np.array([np.linalg.norm(plain[k][0] - moved[k][0]) / plain[k][1] for k in plain])
+    assert np.quantile(off, 0.99) < 1.0
+    assert off.max() < 5.0
+
+
+def test_what_is_learnt_at_once_is_bounded_and_what_is_left_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dense ripple: of a block only as many pairs are heard out at a time as a helping allows."""
+    at_once: list[int] = [0]
+
+    def counted(*args: Any) -> Any:
+        at_once[-1] += 1
+        return common(*args)
+
+    monkeypatch.setattr(registration.sights, "common", counted)
+    monkeypatch.setattr(registration, "MOST_PAIRS", 40)
+    full: list[Health] = []
+    for _, _, _, outbox in run(SITE, raid(16, spacing_s=(0.2, 0.5)), faults=FAULTS, duration_s=30.0):
+        full += [h for h in outbox.health if h.state == "full"]
+        at_once.append(0)
+    assert max(at_once) > registration.HELPING
+    assert max(at_once) <= 2 * (registration.HELPING - 1 + MOST_COMPANIONS)
+    assert full
+    assert {h.component for h in full} == {"registration"}
+    assert all(b.time_ns - a.time_ns >= registration.TELL_FULL_NS for a, b in pairwise(full))
 
 
 def test_one_radar_alone_learns_nothing() -> None:

@@ -21,7 +21,7 @@ from opencram.tables import (
 )
 from opencram.tracking.fits import Fits, Weighed, Young
 from opencram.tracking.flyers import flyer_of
-from opencram.tracking.follow import B_COUNT, B_STATE, FEWEST_PLOTS, FITTED, NEW
+from opencram.tracking.follow import B_COUNT, B_NEXT, B_STATE, FEWEST_PLOTS, FITTED
 from opencram.tracking.hypotheses import (
     LEAST_WEIGHT,
     X_COV,
@@ -87,7 +87,11 @@ def tracks_to_impacts(
 
 
 def realign_fits(state: ImpactsState, change: FloatArray) -> None:
-    """Move all plots kept: so much more (s, 4: m, rad, rad, s) is taken off each sensor's from now on. Fit anew."""
+    """Move all plots kept: so much more (s, 4: m, rad, rad, s) is taken off each sensor's from now on.
+
+    Fits are renewed from where they are: one begun anew at the end of a flight may take its own poor start for a motor
+    that burnt, and forget the plots in front of it.
+    """
     arrays = state.fits.arrays
     for slot in state.fits.slot_of.values():
         n = arrays["book"][slot, B_COUNT]
@@ -95,7 +99,7 @@ def realign_fits(state: ImpactsState, change: FloatArray) -> None:
         seen[:, :4] -= change[by][:, [3, 0, 1, 2]]
         order = np.argsort(seen[:, 0], kind="stable")
         seen[:], by[:] = seen[order], by[order]
-        arrays["book"][slot, B_STATE] = NEW
+        arrays["book"][slot, B_NEXT] = 0
     for young in state.fits.young.values():
         young.row[1:4] -= change[young.sensor, :3]
         young.time_ns -= round(float(change[young.sensor, 3]) * 1e9)

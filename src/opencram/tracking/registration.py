@@ -38,9 +38,14 @@ NEAR_SIGMAS = 3.0
 FORGET_NS = 60_000_000_000
 """A pair of tracks without news for so long is over."""
 NO_TRACK = -1
-MOST_PAIRS, MOST_PLOTS, MOST_TRACKS = 200, 20_000, 50
-"""Pairs waiting for a verdict, plots not learnt from yet, and tracks heard of in a block, the oldest first; what comes
-beyond is not learnt from, and counted."""
+MOST_PAIRS, MOST_PLOTS, MOST_BALLOTS = 200, 20_000, 16
+"""Pairs waiting for a verdict, plots not learnt from yet, and elections held in a block, in turn; what comes beyond is
+not learnt from, and told."""
+HELPING_NS, HELPING = 100_000_000, 4
+"""A block is learnt from in helpings, by the plots' own time of arrival: about so many hearings at once, some 1 ms
+each, or one election, at most 15 ms. What is left when the next block is due is not learnt from: the newest tracks."""
+NEAR_PLOTS = 200
+"""Sorting so many plots costs as much as a hearing."""
 FITS_CHI2 = 35.0
 """An elected pair tells more as long as it agrees so well with what is believed: 1 - 3e-5 with eight numbers."""
 SIGNIFICANT, INSIGNIFICANT = 8.0, 4.0
@@ -50,8 +55,26 @@ TELL = 5.0
 """News of it goes out when it has moved by so many steps."""
 
 
+TELL_FULL_NS = 10_000_000_000
+"""A limit that is hit is told so often."""
+
+
 def _none() -> FloatArray:
     return np.zeros((0, OFFSETS))
+
+
+@dataclass
+class Block:
+    """A block of time that is being learnt from."""
+
+    middle_ns: int
+    stamps: IntArray
+    """(n, 3), and `values` (n, 6): its plots, as in `Registration`, in order of time."""
+    values: FloatArray
+    todo: IntArray
+    """(k, 3): track, its sensor, another sensor: what is still to be heard out, the oldest tracks first."""
+    ballots: list[tuple[int, int]] | None = None
+    """Pairs of sensors that have to vote; None while hearings go on."""
 
 
 @dataclass
@@ -76,8 +99,14 @@ class Registration:
     values: FloatArray = field(default_factory=lambda: np.zeros((0, 6)))
     """(n, 6): range m, azimuth rad, elevation rad and their sigmas."""
     pairs: list[Pair] = field(default_factory=list)
+    block: Block | None = None
+    helped_ns: int = 0
+    voted: tuple[int, int] = (0, 0)
+    """The pair of sensors that voted last."""
     not_learnt: int = 0
-    """How often a limit was hit."""
+    """How often a limit was hit, how often when that was told last, and when."""
+    told_not_learnt: int = 0
+    told_ns: int = 0
 
 
 def corrected(state: Registration, scan: Plots, layout: Layout) -> Plots:
@@ -111,7 +140,10 @@ def learn(state: Registration, tracks: Tracks, scan: Plots, layout: Layout) -> N
         values = np.column_stack([measured, layout.plot_sigma(sensor, scan.snr_db)[:, :3]])
         state.stamps = np.concatenate([state.stamps, np.column_stack([scan.time_ns, track, scan.sensor])])
         state.values = np.concatenate([state.values, values])
-    _learn_blocks(state, int(scan.received_ns.max()), layout)
+    now_ns = int(scan.received_ns.max())
+    if now_ns - state.helped_ns >= HELPING_NS:
+        state.helped_ns = now_ns
+        _help(state, now_ns, layout)
 
 
 def _begin(state: Registration, layout: Layout) -> None:
@@ -129,18 +161,75 @@ def possible(sensor: int) -> FloatArray:
 # ---- blocks of time -------------------------------------------------------------------------------------------------
 
 
-def _learn_blocks(state: Registration, now_ns: int, layout: Layout) -> None:
-    """Learn from each block of time for which no plots can come any more."""
-    while len(state.stamps):
-        block = int(state.stamps[:, 0].min()) // BLOCK_NS
-        if now_ns < (block + 1) * BLOCK_NS + WAIT_NS:
-            return
-        inside = state.stamps[:, 0] // BLOCK_NS == block
+def _help(state: Registration, now_ns: int, layout: Layout) -> None:
+    """Learn one helping from the block that is open, or from the next one for which no plots can come any more."""
+    block = state.block
+    if block is None:
+        block = state.block = _open(state, now_ns, layout)
+    elif len(block.todo) and _due(state, now_ns):
+        state.not_learnt += len(block.todo)
+        block.todo = block.todo[:0]
+    if block is None:
+        return
+    if len(block.todo):
+        left = HELPING
+        while left > 0 and len(block.todo):
+            (track, a, b), block.todo = block.todo[0].tolist(), block.todo[1:]
+            left -= _hear_out(state, block, track, a, b, layout)
+        return
+    if block.ballots is None:
+        block.ballots = _ballots(state)
+    if block.ballots:
+        state.voted = block.ballots.pop(0)
+        _elect(state, *state.voted)
+    if not block.ballots:
+        _apply(state, layout)
+        state.block = None
+
+
+def _due(state: Registration, now_ns: int) -> bool:
+    """Whether no plots can come any more for the oldest block that was not opened yet."""
+    if not len(state.stamps):
+        return False
+    block = int(state.stamps[:, 0].min()) // BLOCK_NS
+    return now_ns >= (block + 1) * BLOCK_NS + WAIT_NS
+
+
+def _open(state: Registration, now_ns: int, layout: Layout) -> Block | None:
+    """The next block in which several sensors saw something and one of them followed it; None where there is none."""
+    while _due(state, now_ns):
+        number = int(state.stamps[:, 0].min()) // BLOCK_NS
+        inside = state.stamps[:, 0] // BLOCK_NS == number
         stamps, values = state.stamps[inside], state.values[inside]
         state.stamps, state.values = state.stamps[~inside], state.values[~inside]
-        if (stamps[:, 2] != stamps[0, 2]).any() and (stamps[:, 1] != NO_TRACK).any():
-            _walk(state, block * BLOCK_NS)
-            _learn_block(state, stamps, values, block * BLOCK_NS + BLOCK_NS // 2, layout)
+        todo = _todo(stamps, layout)
+        if len(todo):
+            _walk(state, number * BLOCK_NS)
+            middle_ns = number * BLOCK_NS + BLOCK_NS // 2
+            state.pairs = [p for p in state.pairs if p.newest_ns > middle_ns - FORGET_NS]
+            order = np.argsort(stamps[:, 0], kind="stable")
+            return Block(middle_ns, stamps[order], values[order], todo)
+    return None
+
+
+def _todo(stamps: IntArray, layout: Layout) -> IntArray:
+    """(k, 3): track, its sensor a, another sensor b, for all tracks followed in a block and all sensors that saw any.
+
+    The faster of two radars gives the path, the other is told of along it.
+    """
+    sensors = np.unique(stamps[:, 2]).tolist()
+    followed = np.unique(stamps[stamps[:, 1] != NO_TRACK, 1:], axis=0).tolist()
+    pace = {s: (int(layout.update_ns[s]), s) for s in sensors}
+    found = [(track, a, b) for track, a in followed for b in sensors if pace[a] < pace[b]]
+    return np.array(found, np.int64).reshape(-1, 3)
+
+
+def _ballots(state: Registration) -> list[tuple[int, int]]:
+    """The pairs of sensors that have to vote, those first whose turn it is."""
+    waiting = sorted({(p.sensor_a, p.sensor_b) for p in state.pairs if not p.settled})
+    turn = [w for w in waiting if w > state.voted] + [w for w in waiting if w <= state.voted]
+    state.not_learnt += len(turn[MOST_BALLOTS:])
+    return turn[:MOST_BALLOTS]
 
 
 def _walk(state: Registration, time_ns: int) -> None:
@@ -155,27 +244,15 @@ def _walk(state: Registration, time_ns: int) -> None:
     state.time_ns = max(state.time_ns, time_ns)
 
 
-def _learn_block(state: Registration, stamps: IntArray, values: FloatArray, middle_ns: int, layout: Layout) -> None:
-    order = np.argsort(stamps[:, 0], kind="stable")
-    stamps, values = stamps[order], values[order]
-    time_s = np.asarray((stamps[:, 0] - middle_ns) * 1e-9, np.float64)
-    sensors = np.unique(stamps[:, 2]).tolist()
-    whole = {s: _sight(s, stamps[:, 2] == s, time_s, values) for s in sensors}
-    followed = np.unique(stamps[stamps[:, 1] != NO_TRACK, 1:], axis=0).tolist()
-    state.not_learnt += len(followed[MOST_TRACKS:])
-    for track, a in followed[:MOST_TRACKS]:
-        sight = _sight(a, (stamps[:, 1] == track) & (stamps[:, 2] == a), time_s, values)
-        path = sights.first_path(sight, layout)
-        if path is None:
-            continue
-        for b in sensors:
-            # the faster of two radars gives the path, the other is told of along it
-            if (layout.update_ns[a], a) < (layout.update_ns[b], b):
-                _hear_all(state, track, sight, whole[b], path, middle_ns, layout)
-    state.pairs = [p for p in state.pairs if p.newest_ns > middle_ns - FORGET_NS]
-    for a, b in sorted({(p.sensor_a, p.sensor_b) for p in state.pairs if not p.settled}):
-        _elect(state, a, b)
-    _apply(state, layout)
+def _hear_out(state: Registration, block: Block, track: int, a: int, b: int, layout: Layout) -> int:
+    """Hear what a track of sensor `a` and the plots of `b` tell; returns the work it was, in hearings."""
+    time_s = np.asarray((block.stamps[:, 0] - block.middle_ns) * 1e-9, np.float64)
+    sight = _sight(a, (block.stamps[:, 1] == track) & (block.stamps[:, 2] == a), time_s, block.values)
+    path = sights.first_path(sight, layout)
+    if path is None:
+        return 1
+    whole = _sight(b, block.stamps[:, 2] == b, time_s, block.values)
+    return _hear_all(state, track, sight, whole, path, block.middle_ns, layout)
 
 
 def _sight(sensor: int, rows: BoolArray, time_s: FloatArray, values: FloatArray) -> Sight:
@@ -191,8 +268,11 @@ def _reach(sight: Sight, path: FloatArray) -> float:
 
 def _hear_all(
     state: Registration, track: int, a: Sight, whole: Sight, path: FloatArray, middle_ns: int, layout: Layout
-) -> None:
-    """Take in all of another sensor's plots that may go along with a track; once some are elected, only theirs."""
+) -> int:
+    """Take in all of another sensor's plots that may go along with a track; once some are elected, only theirs.
+
+    Returns the work it was, in hearings.
+    """
     found = sights.companions(whole, path, _reach(a, path) + _reach(whole, path), layout)
     pairs = [p for p in state.pairs if (p.track, p.sensor_a, p.sensor_b) == (track, a.sensor, whole.sensor)]
     sure = [p for p in pairs if p.settled]
@@ -200,12 +280,13 @@ def _hear_all(
         newest = max(sure, key=lambda p: p.newest_ns)
         b, off_m = min(found, key=lambda group: float(np.linalg.norm(group[1] - newest.apart_m)))
         _hear(state, newest, a, b, off_m, path, middle_ns, layout)
-        return
+        return 1 + len(whole.time_s) // NEAR_PLOTS
     chapter = middle_ns // vote.CHAPTER_NS
     pairs = [p for p in pairs if p.chapter == chapter]
     for b, off_m in found:
         pair = _going_on(pairs, b, off_m) or Pair(track, a.sensor, whole.sensor, off_m, chapter)
         _hear(state, pair, a, b, off_m, path, middle_ns, layout)
+    return max(len(found), 1) + len(whole.time_s) // NEAR_PLOTS
 
 
 def _going_on(pairs: list[Pair], b: Sight, off_m: FloatArray) -> Pair | None:
@@ -281,6 +362,9 @@ def _settle(state: Registration, which: IntArray, agreed: list[Pair]) -> None:
     for pair in agreed:
         _believe(state, which, pair.info, pair.vec)
         pair.settled, pair.info, pair.vec = True, np.zeros_like(pair.info), np.zeros_like(pair.vec)
+    # what else was thought to go along with these tracks does not
+    sure = {(p.track, p.sensor_a, p.sensor_b) for p in agreed}
+    state.pairs = [p for p in state.pairs if p.settled or (p.track, p.sensor_a, p.sensor_b) not in sure]
     state.elected[[which[0] // OFFSETS, which[-1] // OFFSETS]] = True
 
 
@@ -342,8 +426,13 @@ def _steps(change: FloatArray, sensor: int, layout: Layout) -> float:
 
 
 def news(state: Registration, now_ns: int, layout: Layout) -> list[Health]:
-    """What has changed in the corrections since the last call, a record a sensor."""
+    """What has changed in the corrections since the last call, a record a sensor; and whether a limit was hit."""
     told = []
+    missed = state.not_learnt - state.told_not_learnt
+    if missed and now_ns - state.told_ns >= TELL_FULL_NS:
+        detail = f"not learnt from, for there is too much at once: {missed} sightings by several radars"
+        told.append(Health(time_ns=now_ns, component="registration", state="full", detail=detail))
+        state.told_not_learnt, state.told_ns = state.not_learnt, now_ns
     for sensor, name in enumerate(layout.sensor_index):
         if not len(state.applied):
             continue

@@ -31,12 +31,16 @@ SPEED_SIGMA_MPS = 1_000.0
 SHORTEST_LINE_S = 0.2
 ALONG_SIGMAS = 4.0
 """Two plots of one thing are no further apart, in distance from a path that goes along with it."""
-MOST_COMPANIONS = 8
+MOST_COMPANIONS, MOST_NEAR = 8, 400
+"""Things that may go along with a path, and plots near it, the nearest, that are looked at."""
 ROUNDS = 3
 HUBER = 2.5
 WORST_FIT = 3.0
 """Squared residuals per degree of freedom above which the plots are not of one parabola: nothing is learnt."""
 GRAVITY_MPS2 = 9.8
+FALLS = np.array([0.0] * 8 + [-GRAVITY_MPS2])
+PATH_PRIOR = np.array([0.0] * 3 + [SPEED_SIGMA_MPS**-2] * 3 + [ACCEL_SIGMA_MPS2**-2] * 3)
+"""What a path (9) is before any plot: mean, and information on each."""
 
 
 @dataclass
@@ -101,19 +105,27 @@ def companions(sight: Sight, path: FloatArray, reach_m: float, layout: Layout) -
     Each thing keeps its distance within a block, but for the radar's errors; of each scan it has one plot.
     """
     off = apart(sight, path, layout)
-    near = np.flatnonzero((off**2).sum(axis=1) < reach_m**2)
+    away2 = (off**2).sum(axis=1)
+    near = np.flatnonzero(away2 < reach_m**2)
+    if len(near) > MOST_NEAR:
+        near = np.sort(near[np.argsort(away2[near], kind="stable")[:MOST_NEAR]])
     groups: list[list[int]] = []
-    gate_m = ALONG_SIGMAS * blur(sight)
+    gate_m, middle, last_s = ALONG_SIGMAS * blur(sight), np.empty((MOST_COMPANIONS, 3)), np.empty(MOST_COMPANIONS)
     for row in near.tolist():
-        best, least = -1, float(gate_m[row])
-        for g, group in enumerate(groups):
-            away = float(np.linalg.norm(off[row] - off[group].mean(axis=0)))
-            if away < least and sight.time_s[row] - sight.time_s[group[-1]] > 0.0:
-                best, least = g, away
-        if best >= 0:
+        n = len(groups)
+        away_m = np.sqrt(((middle[:n] - off[row]) ** 2).sum(axis=1))
+        away_m[last_s[:n] >= sight.time_s[row]] = np.inf
+        best = int(away_m.argmin()) if n else 0
+        if n and away_m[best] < gate_m[row]:
             groups[best].append(row)
-        elif len(groups) < MOST_COMPANIONS:
+            middle[best] += (off[row] - middle[best]) / len(groups[best])
+        elif n < MOST_COMPANIONS:
+            best = n
             groups.append([row])
+            middle[best] = off[row]
+        else:
+            continue
+        last_s[best] = sight.time_s[row]
     return [(sight.take(np.array(g)), off[g].mean(axis=0)) for g in groups]
 
 
@@ -124,7 +136,7 @@ def common(a: Sight, b: Sight, start: FloatArray, mean: FloatArray, prior: Float
     """
     if len(a.time_s) + len(b.time_s) < FEWEST_TOGETHER:
         return None
-    path = np.concatenate([start, [0.0, 0.0, -GRAVITY_MPS2]])
+    path = np.concatenate([start, FALLS[6:]])
     offsets, weight = mean.copy(), np.ones(3 * (len(a.time_s) + len(b.time_s)))
     inverse = np.linalg.inv(prior)
     for last in range(ROUNDS):
@@ -132,8 +144,8 @@ def common(a: Sight, b: Sight, start: FloatArray, mean: FloatArray, prior: Float
         rows, miss = np.concatenate([r for r, _ in parts]), np.concatenate([m for _, m in parts])
         normal = rows.T @ (weight[:, None] * rows)
         right = rows.T @ (weight * miss)
-        normal[:PATH, :PATH] += _path_prior()
-        right[3:PATH] += (np.array([0.0] * 5 + [-GRAVITY_MPS2]) - path[3:]) * np.diag(_path_prior())[3:]
+        normal[np.arange(PATH), np.arange(PATH)] += PATH_PRIOR
+        right[:PATH] += (FALLS - path) * PATH_PRIOR
         if last == ROUNDS - 1:
             break
         full, aim = normal.copy(), right.copy()
@@ -153,11 +165,6 @@ def common(a: Sight, b: Sight, start: FloatArray, mean: FloatArray, prior: Float
     return Form(info, vec, min(len(a.time_s), len(b.time_s)))
 
 
-def _path_prior() -> FloatArray:
-    """Information (9, 9) on a path before any plot."""
-    return np.diag([0.0] * 3 + [SPEED_SIGMA_MPS**-2] * 3 + [ACCEL_SIGMA_MPS2**-2] * 3)
-
-
 def _linear(
     sight: Sight, path: FloatArray, offset: FloatArray, layout: Layout, k: int
 ) -> tuple[FloatArray, FloatArray]:
@@ -175,13 +182,10 @@ def _linear(
     miss[:, 1] = np.mod(miss[:, 1] + np.pi, 2.0 * np.pi) - np.pi
     n = len(time_s)
     rows = np.zeros((n, 3, PATH + 2 * OFFSETS))
-    for axis in range(3):
-        rows[:, :, axis] = slopes[:, :, axis]
-        rows[:, :, 3 + axis] = time_s * slopes[:, :, axis]
-        rows[:, :, 6 + axis] = 0.5 * time_s**2 * slopes[:, :, axis]
+    since_s = time_s[:, :, None]
+    rows[:, :, :3], rows[:, :, 3:6], rows[:, :, 6:9] = slopes, since_s * slopes, 0.5 * since_s**2 * slopes
     first = PATH + OFFSETS * k
-    for m in range(3):
-        rows[:, m, first + m] = 1.0
+    rows[:, [0, 1, 2], [first, first + 1, first + 2]] = 1.0
     rows[:, :, first + 3] = -(slopes * velocity[:, None, :]).sum(axis=2)
     rows /= sight.sigma[:, :, None]
     miss = miss / sight.sigma
@@ -194,13 +198,11 @@ def spherical_slopes(local_m: FloatArray) -> FloatArray:
     """Derivatives (n, 3, 3) of range, azimuth and elevation by a place (n, 3) in the sensor's own east-north-up."""
     east, north, up = local_m.T
     flat2 = np.maximum(east**2 + north**2, 1.0)
-    flat, reach2 = np.sqrt(flat2), flat2 + up**2
-    reach, none = np.sqrt(reach2), np.zeros(len(east))
-    return np.stack(
-        [
-            np.stack([east / reach, north / reach, up / reach], axis=-1),
-            np.stack([north / flat2, -east / flat2, none], axis=-1),
-            np.stack([-east * up / (flat * reach2), -north * up / (flat * reach2), flat / reach2], axis=-1),
-        ],
-        axis=1,
-    )
+    reach2 = flat2 + up**2
+    flat, reach = np.sqrt(flat2), np.sqrt(reach2)
+    slopes = np.zeros((len(east), 3, 3))
+    slopes[:, 0] = local_m / reach[:, None]
+    slopes[:, 1, 0], slopes[:, 1, 1] = north / flat2, -east / flat2
+    slopes[:, 2, 0], slopes[:, 2, 1] = -east * up / (flat * reach2), -north * up / (flat * reach2)
+    slopes[:, 2, 2] = flat / reach2
+    return slopes
