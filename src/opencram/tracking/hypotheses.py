@@ -443,8 +443,8 @@ def weigh(
     (east, north, seconds: n, c, 3) and launch (east, north: n, c, 2), with covariances; their mixture (n, 13).
 
     `stream` (n) are the log odds that a track mixes rounds of gunfire, the class `gunfire`; `bullet` (n) gets the
-    weight that it has without them, as one round. `back` and `ahead` (slots, c, 4, 10) keep the flights to the ground; their speed is NaN where a class has to be
-    flown anew. An impact or a launch is NaN where the flight does not come down.
+    weight that it has without them, as one round. `back` and `ahead` (slots, c, 4, 10) keep the flights to the ground;
+    their speed is NaN where a class has to be flown anew. An impact or a launch is NaN where the flight does not come down.
     """
     own, own_cov = np.empty((len(classes), PARAMETERS)), np.empty((len(classes), PARAMETERS, PARAMETERS))
     for i in range(len(slots)):
@@ -455,7 +455,8 @@ def weigh(
         )  # fmt: skip
         bullet[i] = weight[i, gunfire]
         if book[slot, B_DEBRIS] == 0:
-            take_for_stream(stream[i], rcs[slot], classes[:, C_RCS], gunfire, weight[i])
+            slow, fast = classes[:, C_SLOWEST], classes[:, C_FASTEST]
+            take_for_stream(stream[i], rcs[slot], classes[:, C_RCS], slow, fast, gunfire, weight[i])
         for c in range(len(classes)):
             if weight[i, c] < LEAST_WEIGHT:
                 continue

@@ -17,11 +17,15 @@ from opencram.tables import BoolArray, FloatArray, IntArray
 RCS_SIGMA_DB, FADING_DB, FADING_MEAN_DB = 5.0, 5.6, -2.5
 """How far a type's mean cross-section is from the catalogue's; standard deviation and mean of an exponentially
 distributed one in dB (Swerling's case 1)."""
-STREAM_RCS_DB = -29.0
-"""A stream shows one to ten rounds at a time, of -33 dB m2 each."""
-STREAM_BEGINS = 5.0
+STREAM_RCS_DB, STREAM_SIGMA_DB = (-33.0, -21.0), 2.0
+"""A stream shows one round at a time, of -33 dB m2, to some twenty of them as one echo."""
+IMITATED_MPS = 600.0
+"""The launch speeds that a stream seems to have are spread over this: it seldom seems to have a narrow class's."""
+SPEED_BLUR = 0.1
+"""Both ends of a class's launch speeds are blurred by this share of them together."""
+STREAM_BEGINS = 6.0
 """Log odds, at its first plot, that what is not yet known to fly alone is a stream;"""
-FALL_PER_S, RISE_PER_S = 2.0, 3.0
+FALL_PER_S, RISE_PER_S = 1.0, 3.0
 """and by how much they change with each second alone, or in the company of rounds."""
 LEAST_ODDS, MOST_ODDS = -8.0, 10.0
 ROUND_AT = 0.9
@@ -78,16 +82,31 @@ def size_evidence(rcs: FloatArray, size_db: float) -> float:
 
 
 @device
-def take_for_stream(ln_odds: float, rcs: FloatArray, size_db: FloatArray, gunfire: int, weight: FloatArray) -> None:
+def _stream_evidence(rcs: FloatArray) -> float:
+    """The same for a stream, whose size is anything between that of one round and that of many."""
+    if rcs[1] < 1.0:
+        return 0.0
+    seen_db = rcs[0] / rcs[1] - FADING_MEAN_DB
+    beyond_db = max(STREAM_RCS_DB[0] - seen_db, 0.0, seen_db - STREAM_RCS_DB[1])
+    return float(-0.5 * beyond_db**2 / (STREAM_SIGMA_DB**2 + FADING_DB**2 / rcs[1]))
+
+
+@device
+def take_for_stream(
+    ln_odds: float, rcs: FloatArray, size_db: FloatArray, slowest_mps: FloatArray, fastest_mps: FloatArray,
+    gunfire: int, weight: FloatArray,
+) -> None:  # fmt: skip
     """Give `gunfire` of each other class's weight (c) the share that a stream would have had.
 
-    How well the plots fit a class says nothing against a stream: only size does, and the odds of there being one.
+    How well the plots fit a class says nothing against a stream: only size does, the odds of there being one, and how
+    narrow the class's launch speeds are.
     """
     moved = 0.0
     for c in range(len(weight)):
         if c != gunfire and weight[c] > 0.0:
-            odds = ln_odds + size_evidence(rcs, STREAM_RCS_DB) - size_evidence(rcs, size_db[c])
-            share = weight[c] / (1.0 + math.exp(-odds))
+            odds = ln_odds + _stream_evidence(rcs) - size_evidence(rcs, size_db[c])
+            span_mps = fastest_mps[c] - slowest_mps[c] + SPEED_BLUR * fastest_mps[c]
+            share = weight[c] / (1.0 + math.exp(-odds) * IMITATED_MPS / span_mps)
             moved += share
             weight[c] -= share
     weight[gunfire] += moved
