@@ -92,7 +92,7 @@ def tracks_to_impacts(
 def _weigh(state: ImpactsState, tracks: Tracks, rows: IntArray, slots: IntArray, layout: Layout) -> Weighed:
     """What the rows may be, those in the company of gunfire most likely that; and the gunfire among them."""
     time_ns, pos_enu_m = tracks.time_ns[rows], tracks.mean[rows, :3]
-    since_s = (time_ns - state.fits.zero_ns[slots]) * 1e-9
+    since_s = np.asarray((time_ns - state.fits.zero_ns[slots]) * 1e-9, np.float64)
     keep_company(state.fits.arrays["stream"], slots, since_s, state.rounds.near(time_ns, pos_enu_m))
     found = state.fits.weigh(slots, layout)
     bullets = found.bullet >= ROUND_AT

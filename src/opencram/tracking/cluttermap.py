@@ -69,11 +69,11 @@ def look_up(
         slow = math.floor(z[3] / RATE_CELL_MPS + 0.5) if rated else 0
         middle, often[j] = (math.floor(a), math.floor(b), math.floor(c)), 0.0
         for corner in range(8 if high else 4):
-            i = int(math.floor(a - 0.5)) + (corner & 1)
-            k = int(math.floor(b - 0.5)) + ((corner >> 1) & 1)
-            l = int(math.floor(c - 0.5)) + (corner >> 2) if high else 0
-            this = ((int(slow) + 512) << 52) | ((i & 0xFFFFF) << 32) | ((k % turn) << 16) | (l & 0xFFFF)
-            if i == middle[0] and k == middle[1] and (l == middle[2] or not high):
+            i = math.floor(a - 0.5) + (corner & 1)
+            k = math.floor(b - 0.5) + ((corner >> 1) & 1)
+            up = math.floor(c - 0.5) + (corner >> 2) if high else 0
+            this = ((slow + 512) << 52) | ((i & 0xFFFFF) << 32) | ((k % turn) << 16) | (up & 0xFFFF)
+            if i == middle[0] and k == middle[1] and (up == middle[2] or not high):
                 own[j] = this
             at = np.searchsorted(key, this)
             if at < len(key) and key[at] == this:

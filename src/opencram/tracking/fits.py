@@ -184,7 +184,8 @@ class Fits:
         found = Weighed(*(np.empty((n, *tail)) for tail in tails))
         cast(Callable[..., None], weigh)(
             slots, self.arrays["stream"][slots, S_ODDS], k.gunfire, k.rows, k.priors,
-            *(self.arrays[name] for name in WEIGHED), layout.env, layout.air, layout.ground, k.drags, *vars(found).values(),
+            *(self.arrays[name] for name in WEIGHED), layout.env, layout.air, layout.ground, k.drags,
+            *vars(found).values(),
         )  # fmt: skip
         return found
 

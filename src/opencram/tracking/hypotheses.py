@@ -444,7 +444,7 @@ def weigh(
 
     `stream` (n) are the log odds that a track mixes rounds of gunfire, the class `gunfire`; `bullet` (n) gets the
     weight that it has without them, as one round. `back` and `ahead` (slots, c, 4, 10) keep the flights to the ground;
-    their speed is NaN where a class has to be flown anew. An impact or a launch is NaN where the flight does not come down.
+    their speed is NaN where a class has to be flown anew. An impact or a launch is NaN where it does not come down.
     """
     own, own_cov = np.empty((len(classes), PARAMETERS)), np.empty((len(classes), PARAMETERS, PARAMETERS))
     for i in range(len(slots)):

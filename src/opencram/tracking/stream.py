@@ -60,8 +60,8 @@ class Rounds:
         """Which places (n, 3) at times (n,) have rounds near."""
         off = pos_enu_m[:, None] - self.pos_enu_m
         near = off[..., 0] ** 2 + off[..., 1] ** 2 + off[..., 2] ** 2 < COMPANY_M**2
-        found: BoolArray = (near & (time_ns[:, None] - self.time_ns < COMPANY_NS)).any(axis=1)
-        return found
+        near &= time_ns[:, None] - self.time_ns < COMPANY_NS
+        return np.asarray(near.any(axis=1), np.bool_)
 
 
 def keep_company(stream: FloatArray, slots: IntArray, since_s: FloatArray, near: BoolArray) -> None:
