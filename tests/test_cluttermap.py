@@ -20,7 +20,7 @@ def seen_for(looks: int, chance: float, track: int, moving: tuple[int, ...] = ()
     """A map after so many looks at one place, and that place (1, 4)."""
     rng, clutter, place = np.random.default_rng(0), ClutterMap(), np.array([[4_000.0, -0.001, 0.02, 0.0]])
     for look in range(1, looks + 1):
-        plots = place + SIGMA * rng.standard_normal((1, 4)) * [[1.0, 1.0, 1.0, 0.15]]
+        plots = place + SIGMA * rng.standard_normal((1, 4)) * np.array([[1.0, 1.0, 1.0, 0.15]])
         plots = plots[: int(rng.random() < chance)]
         own, _ = looked_up(clutter, plots)
         learn(clutter, own, np.full(len(own), track), np.array(moving, np.int64), look * UPDATE_NS, UPDATE_NS)
@@ -50,7 +50,7 @@ def test_the_plots_of_what_moves_are_not_counted() -> None:
 
 
 def test_what_is_seen_no_more_is_forgotten() -> None:
-    clutter, place = seen_for(600, 0.4, NO_TRACK)
+    clutter, _place = seen_for(600, 0.4, NO_TRACK)
     nobody, none = np.empty(0, np.int64), np.empty(0, np.int64)
     for look in range(601, 1_400):
         learn(clutter, nobody, nobody, none, look * UPDATE_NS, UPDATE_NS)

@@ -38,6 +38,6 @@ def test_odds_fall_alone_and_rise_in_company() -> None:
 def test_company_is_near_in_place_and_time() -> None:
     rounds, at = Rounds(), np.zeros((1, 3))
     rounds.note(np.array([1]), np.array([0]), at)
-    assert rounds.near(np.array([0]), at + [0.0, 0.9 * COMPANY_M, 0.0]).tolist() == [True]
-    assert rounds.near(np.array([0]), at + [0.0, 1.1 * COMPANY_M, 0.0]).tolist() == [False]
+    assert rounds.near(np.array([0]), at + np.array([0.0, 0.9 * COMPANY_M, 0.0])).tolist() == [True]
+    assert rounds.near(np.array([0]), at + np.array([0.0, 1.1 * COMPANY_M, 0.0])).tolist() == [False]
     assert rounds.near(np.array([COMPANY_NS]), at).tolist() == [False]
