@@ -6,7 +6,7 @@ PYTEST_ARGS ?=
 DEMO = baghdad-2020-11-17
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint accuracy bench innocent-sky incidents clean
+.PHONY: help install demo test lint accuracy bench salvos innocent-sky incidents clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -40,6 +40,9 @@ accuracy: $(VENV)/.installed ## how exact predictions are, against the Cramer-Ra
 
 bench: $(VENV)/.installed-dev ## how fast and exact the tracker is, beside Stone Soup, into docs/performance.md (ten minutes)
 	@cd benchmarks && $(abspath $(BIN))/python -m tracking --docs ../docs $(BENCH_ARGS)
+
+salvos: $(VENV)/.installed ## salvos of 7 and 50 rockets, 100 seeds each, into docs/salvos.md: is the count right? (a quarter of an hour)
+	@cd benchmarks && $(abspath $(BIN))/python -m salvos --docs ../docs $(SALVOS_ARGS)
 
 incidents: $(VENV)/.installed ## the six incidents, 200 seeds each, into docs/incidents (half an hour)
 	@$(BIN)/opencram study examples/studies/incidents.yaml --out runs/incidents

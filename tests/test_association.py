@@ -81,14 +81,14 @@ def test_plots_that_are_taken_are_left_alone() -> None:
 def test_a_plot_that_fits_a_neighbour_as_well_is_no_evidence() -> None:
     gain, both, none = np.array([[8.0], [8.0]]), np.array([0, -1]), np.zeros(1)
     known, alone = np.array([True, True]), np.array([True, False])
-    assert evidence(*listed(gain), both, known, none)[0] == pytest.approx(0.0, abs=1e-3)
-    assert evidence(*listed(gain), both, alone, none).tolist() == [8.0, 0.0]
+    assert evidence(*listed(gain), both, known, none, -2.0)[0] == pytest.approx(0.0, abs=1e-3)
+    assert evidence(*listed(gain), both, alone, none, -2.0).tolist() == [8.0, 0.0]
 
 
 def test_a_neighbour_with_a_plot_of_its_own_takes_little_away() -> None:
     gain = np.array([[9.0, -np.inf], [2.0, 9.0]])
-    told = evidence(*listed(gain), np.array([0, 1]), np.array([True, True]), np.zeros(2))
-    assert told == pytest.approx([9.0 - np.log1p(np.e**2 / (1 + np.e**7)), 9.0])
+    told = evidence(*listed(gain), np.array([0, 1]), np.array([True, True]), np.zeros(2), -2.0)
+    assert told == pytest.approx([9.0 - np.log1p(np.e ** (2 - 9)), 9.0])
 
 
 def test_a_crowd_is_counted_in_the_density_of_its_neighbours() -> None:

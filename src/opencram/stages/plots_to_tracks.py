@@ -103,7 +103,7 @@ def plots_to_tracks(state: TracksState, scan: Plots, site: Site) -> Tracks:
     events = Events(int(look.time_ns[-1]), bank)
     events.sharing(chosen, partner)
     events.ended(same, heir, twin)
-    state.events += events.found[: MOST_EVENTS - len(state.events)]
+    _tell(state, events)
     gone = (same >= 0) | (twin >= 0)
     if gone.any():
         for row in np.flatnonzero(heir).tolist():
@@ -119,6 +119,11 @@ def plots_to_tracks(state: TracksState, scan: Plots, site: Site) -> Tracks:
     return _report(bank, rows, plots)
 
 
+def _tell(state: TracksState, events: Events) -> None:
+    """Keep the events to be told, as far as there is room."""
+    state.events += events.found[: MOST_EVENTS - len(state.events)]
+
+
 def let_go(state: TracksState, now_ns: int, site: Site) -> None:
     """Drop the tracks that ended or never were, by time alone: a silent radar's tracks end as well."""
     bank = state.bank
@@ -131,6 +136,9 @@ def let_go(state: TracksState, now_ns: int, site: Site) -> None:
         layout.sensor_rot,
     )  # fmt: skip
     if ended.any():
+        events = Events(now_ns, bank)
+        events.lost(ended)
+        _tell(state, events)
         bank.keep(~ended)
 
 
@@ -313,7 +321,7 @@ def _give_birth(state: TracksState, free: IntArray, look: Look) -> IntArray:
     whole[:, BORN] = whole[:, TIME] = time_ns
     whole[:, FED] = look.sensor
     whole[:, COUNT], whole[:, STATUS], whole[:, MODEL], whole[:, DEBRIS] = 1, TENTATIVE, OTHER, debris
-    mode, real = np.tile(MODEL_PRIOR, (n, 1)), np.full((n, REAL), lifecycle.BIRTH_SCORE)
+    mode, real = np.full((n, MODELS), MODEL_PRIOR), np.full((n, REAL), lifecycle.BIRTH_SCORE)
     state.bank.append(Bank(whole, real, mean, cov, mode, no_plots(n), as_stated(n)))
     state.next_track += n
     return able

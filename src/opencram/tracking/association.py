@@ -13,7 +13,6 @@ from opencram.physics.kernel import device, kernel
 from opencram.tables import BoolArray, FloatArray, IntArray
 
 FREE = -1
-MOST_EXPONENT = 50.0
 CROWD_RADIUS_M = 200.0
 CROWD_VOLUME_M3 = 4.0 / 3.0 * math.pi * CROWD_RADIUS_M**3
 """Two rockets rippled half a second apart are this near each other."""
@@ -128,15 +127,17 @@ def crowding(plots: FloatArray, free: BoolArray, ln_false: float) -> FloatArray:
     return crowd
 
 
-@kernel("float64[::1](int64[::1], int64[::1], float64[::1], int64[::1], boolean[::1], float64[::1])")
+@kernel("float64[::1](int64[::1], int64[::1], float64[::1], int64[::1], boolean[::1], float64[::1], float64)")
 def evidence(
-    begins: IntArray, plot_of: IntArray, gain: FloatArray, chosen: IntArray, known: BoolArray, crowd: FloatArray
-) -> FloatArray:
+    begins: IntArray, plot_of: IntArray, gain: FloatArray, chosen: IntArray, known: BoolArray, crowd: FloatArray,
+    ln_miss: float,
+) -> FloatArray:  # fmt: skip
     """How much each track's `chosen` plot (n,) speaks for there being an object, (n,); zero without a plot.
 
     The gain of a pair (k,) is told against false plots alone. What another track that is `known` (n) may have given
-    speaks less: a plot that fits a neighbour as well, and that the neighbour has not replaced by one that fits it
-    better, is no evidence at all. So does a plot in a crowd, `crowd` (m) times as dense as false plots are.
+    speaks less: if that one has a plot of its own, by the odds that it is the false one of the two; if it has none, by
+    those that it was not missed, which happens with exp(`ln_miss`). So does a plot in a crowd, `crowd` (m) times as
+    dense as false plots are.
     """
     n = len(chosen)
     own, rivals, told = np.zeros(n), 1.0 + crowd, np.zeros(n)
@@ -147,8 +148,7 @@ def evidence(
     for i in range(n):
         for k in range(begins[i], begins[i + 1]):
             if known[i] and plot_of[k] != chosen[i]:
-                better = 0.0 if chosen[i] == FREE else math.exp(min(own[i] - gain[k], MOST_EXPONENT))
-                rivals[plot_of[k]] += math.exp(gain[k]) / (1.0 + better)
+                rivals[plot_of[k]] += math.exp(gain[k] - (ln_miss if chosen[i] == FREE else own[i]))
     for i in range(n):
         if own[i] > 0.0:
             told[i] = max(own[i] - math.log(rivals[chosen[i]]), 0.0)

@@ -4,9 +4,7 @@ import numpy as np
 
 from opencram.tables import BoolArray, IntArray, TrackEvent
 from opencram.tracking.bank import PARTNER, SHARED, TRACK, Bank
-
-SHARE_LOOKS = 5
-"""Two tracks share their plots once they have for so many in a row: seldomer, one of the two was only missed."""
+from opencram.tracking.lifecycle import SHARE_LOOKS
 
 
 class Events:
@@ -30,10 +28,23 @@ class Events:
             reason = "lost, and goes on as what began in its resolution cell: it may have been two, or two others"
             self._note("split", int(same[row]), row, reason)
 
+    def lost(self, ended: BoolArray) -> None:
+        """Tracks (n,) that are given up: one that shared its plots was not told apart from the other any more."""
+        for row in np.flatnonzero(ended & (self._bank.whole[:, PARTNER] > 0)).tolist():
+            other = self._row_of(int(self._bank.whole[row, PARTNER]))
+            if other >= 0:
+                self._note("merge", row, other, "its last plots were shared, and none is its own any more")
+
+    def _row_of(self, number: int) -> int:
+        """The row of a track, -1 if it is no more."""
+        track = self._bank.track
+        row = int(np.searchsorted(track, number))
+        return row if row < len(track) and track[row] == number else -1
+
     def sharing(self, chosen: IntArray, partner: IntArray) -> None:
         """Tracks (n,) that share a plot with a partner's row, or have their own."""
         whole, shared = self._bank.whole, partner >= 0
-        if not shared.any() and not whole[:, PARTNER].any():
+        if not shared.any() and not whole[:, [SHARED, PARTNER]].any():
             return
         own = (chosen >= 0) & ~shared
         for row in np.flatnonzero(own & (whole[:, PARTNER] > 0)).tolist():
@@ -48,9 +59,9 @@ class Events:
 
     def _part(self, row: int, own: BoolArray) -> None:
         """A track that shared plots has its own: they have parted if the other one has, too, or is no more."""
-        whole, track = self._bank.whole, self._bank.track
-        other = int(np.searchsorted(track, whole[row, PARTNER]))
-        if other == len(track) or track[other] != whole[row, PARTNER]:
+        whole = self._bank.whole
+        other = self._row_of(int(whole[row, PARTNER]))
+        if other < 0:
             whole[row, PARTNER] = 0
         elif own[other]:
             whole[[row, other], PARTNER] = 0

@@ -52,7 +52,7 @@ MODEL_PRIOR = np.array([0.25, 0.5, 0.25])
 LEAST_MODE, MOST_CHANGE = 1e-6, 0.3
 LEAST_LN_BETA, MOST_LN_BETA = math.log(50.0), math.log(1e6)
 """From a torn sheet to no drag at all; beyond, a spoilt filter would fly things that cannot be."""
-LEAST_SHARE = 1e-12
+LEAST_SHARE = 1e-6
 """A model that gives less than this share to another is left out of its mixture."""
 GATE_CHI2 = 25.0
 """A plot competes for a track inside this squared distance: 1 - 5e-5 of true plots in four dimensions."""
@@ -312,9 +312,10 @@ def fit(z: FloatArray, sigma: FloatArray, m: int, to: Room) -> tuple[float, floa
 
 @device
 def _update(
-    x: FloatArray, p: FloatArray, z: FloatArray, sigma: FloatArray, place: FloatArray, rot: FloatArray, to: Room
-) -> float:
-    """Kalman update of one model with one plot, in place; returns the log-likelihood."""
+    x: FloatArray, p: FloatArray, z: FloatArray, sigma: FloatArray, place: FloatArray, rot: FloatArray, size: int,
+    to: Room,
+) -> float:  # fmt: skip
+    """Kalman update of the first `size` states of one model with one plot, in place; returns the log-likelihood."""
     h, jac, shift, ph = to.h[0], to.jac[0], to.solved[0], to.solved[1]
     observe(x, place, rot, h, jac)
     shift[:] = 0.0
@@ -323,20 +324,20 @@ def _update(
         if math.isnan(z[m]) or math.isnan(sigma[m]):
             continue
         j0, j1, j2 = jac[m, 0], jac[m, 1], jac[m, 2]
-        for i in range(STATES):
+        for i in range(size):
             ph[i] = p[0, i] * j0 + p[1, i] * j1 + p[2, i] * j2
         s = sigma[m] * sigma[m]
         nu = residual(m, z[m], h[m]) - j0 * shift[0] - j1 * shift[1] - j2 * shift[2]
         if m == 3:
             for k in range(3, KINEMATIC):
                 nu -= jac[m, k] * shift[k]
-                for i in range(STATES):
+                for i in range(size):
                     ph[i] += p[k, i] * jac[m, k]
             for k in range(3, KINEMATIC):
                 s += jac[m, k] * ph[k]
         s += j0 * ph[0] + j1 * ph[1] + j2 * ph[2]
         per = 1.0 / s
-        for i in range(STATES):
+        for i in range(size):
             gain = ph[i] * per
             shift[i] += gain * nu
             for k in range(i + 1):
@@ -345,7 +346,7 @@ def _update(
         chi2 += nu * nu * per
         volume *= s
         n += 1
-    for i in range(STATES):
+    for i in range(size):
         x[i] += shift[i]
     x[6] = min(max(x[6], LEAST_LN_BETA), MOST_LN_BETA)
     return -0.5 * (chi2 + math.log(volume) + n * LN_TWO_PI)
@@ -359,7 +360,8 @@ def update(
     """All models' updates and their new weights, in place; returns the mixture's log-likelihood."""
     top, total, floored = -math.inf, 0.0, 0.0
     for m in range(MODELS):
-        to.like[m] = _update(x[m], p[m], z, sigma, place, rot, to)
+        size = STATES if m == BALLISTIC else KINEMATIC
+        to.like[m] = _update(x[m], p[m], z, sigma, place, rot, size, to)
         top = max(top, to.like[m])
     for m in range(MODELS):
         w[m] *= math.exp(to.like[m] - top)
@@ -455,6 +457,6 @@ def start_track(
         rate = to.ph[1]
         rate[:] = math.nan
         rate[3] = plot[3]
-        _update(x, p, rate, sigma, place, rot, to)
+        _update(x, p, rate, sigma, place, rot, STATES, to)
     for m in range(1, MODELS):
         mean[m], cov[m] = x, p

@@ -120,24 +120,25 @@ def candidates(
     to each plot's own time (a rotating radar's differ), once where they are equal; the last prediction stays in
     x (n, 3, 7), p (n, 3, 7, 7) and w (n, 3), and its time in `ready_ns` (n).
     """
-    n, many, to = len(whole), len(plot_ns), room()
-    begins, plot_of, like = np.zeros(n + 1, np.int64), np.empty(FIRST_PAIRS, np.int64), np.empty(FIRST_PAIRS)
+    tracks, many, to = len(whole), len(plot_ns), room()
+    begins, plot_of, like = np.zeros(tracks + 1, np.int64), np.empty(FIRST_PAIRS, np.int64), np.empty(FIRST_PAIRS)
     order = np.argsort(plots[:, 0], kind="mergesort")
     ranges, at, own, bounds = plots[order, 0], np.empty((many, 3)), np.empty(4), np.empty(5)
-    first_ns, last_ns, across = plot_ns.min(), plot_ns.max(), 0.0
+    first_ns, last_ns, along, across = plot_ns.min(), plot_ns.max(), sigma[:, 0].max(), 0.0
     for j in range(many):
         cartesian(plots[j], place, rot, at[j])
         across = max(across, plots[j, 0] * max(sigma[j, 1], 0.0 if math.isnan(sigma[j, 2]) else sigma[j, 2]))
     pairs, rated = 0, not math.isnan(sigma[0, 3])
-    for i in range(n):
+    for i in range(tracks):
         time_ns, models = whole[i, TIME], 1 if whole[i, COUNT] == 1 else MODELS
         ready_ns[i] = NOT_YET
         _bounds(mean[i], cov[i], models, bounds)
         middle_s, half_s = ((first_ns + last_ns) // 2 - time_ns) * 1e-9, 0.5e-9 * (last_ns - first_ns)
         speed = abs(mean[i, 0, 3]) + abs(mean[i, 0, 4]) + abs(mean[i, 0, 5])
-        wide = _reach(bounds, abs(middle_s) + half_s, worse[i, 1:3].max() * across, worse[i, 0] * sigma[:, 0].max())
+        wide = _reach(bounds, abs(middle_s) + half_s, max(worse[i, 1], worse[i, 2]) * across, worse[i, 0] * along)
         wide += half_s * speed
         centre = _apart(mean[i, 0], middle_s, place)
+        e, n, u, ve, vn, vu = mean[i, 0, 0], mean[i, 0, 1], mean[i, 0, 2], mean[i, 0, 3], mean[i, 0, 4], mean[i, 0, 5]
         for s in range(_first_beyond(ranges, centre - wide), many):
             if ranges[s] > centre + wide:
                 break
@@ -145,13 +146,14 @@ def candidates(
             dt = (plot_ns[j] - time_ns) * 1e-9
             if dt < 0.0 and not can_go_back(mean[i, BALLISTIC], -dt):
                 continue
+            # without elevation only the ranges can be compared cheaply
             if math.isnan(plots[j, 2]):
-                # no elevation: only the ranges can be compared cheaply
-                miss = abs(_apart(mean[i, 0], dt, place) - plots[j, 0])
+                if abs(_apart(mean[i, 0], dt, place) - plots[j, 0]) > wide:
+                    continue
             else:
-                miss = _apart(mean[i, 0], dt, at[j])
-            if miss > wide:
-                continue
+                off_e, off_n, off_u = e + dt * ve - at[j, 0], n + dt * vn - at[j, 1], u + dt * vu - at[j, 2]
+                if off_e * off_e + off_n * off_n + off_u * off_u > wide * wide:
+                    continue
             if plot_ns[j] != ready_ns[i]:
                 if models == 1:
                     predict_single(mean[i], cov[i], dt, x[i], p[i])

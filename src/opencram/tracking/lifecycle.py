@@ -11,10 +11,10 @@ import numpy as np
 
 from opencram.physics.kernel import device, kernel
 from opencram.tables import CONFIRMED, OTHER, BoolArray, FloatArray, IntArray
-from opencram.tracking.bank import APART, COUNT, DEBRIS, SCORE, STATUS, TIME, TWIN, Bank
+from opencram.tracking.bank import APART, COUNT, DEBRIS, SCORE, SHARED, STATUS, TIME, TWIN, Bank
 from opencram.tracking.resolution import in_one_cell, seen_at
 
-MAX_TRACKS = 2_000
+MAX_TRACKS = 10_000
 """More tracks than this are not begun: the oldest stay, the newest plots wait for a place and are counted."""
 
 BIRTH_SCORE = -10.0
@@ -33,9 +33,13 @@ SAME_CHI2 = 16.0
 FAR_APART_M = 1_000.0
 LOST_LOOKS = 2.5
 """A track that missed more looks than this is lost for now: at a chance of detection of 0.9 once in 1,000 times."""
-TWIN_LOOKS = 12
+TWIN_LOOKS, TWIN_SIGMAS = 12, 5.0
 """Of two confirmed tracks that agree, only one has had a plot in so many scans in a row: they are one. Two objects at a
 chance of detection of 0.9 do so once in 10^9 times."""
+SHARE_LOOKS = 5
+"""Two tracks share their plots once they have for so many in a row: seldomer, one of the two was only missed."""
+CELL_LOOKS = 10.0
+"""Looks shared after which a track may have drifted from its object by one more resolution cell (assumed)."""
 SIDE_BY_SIDE = 2
 """In so many scans each of two alike tracks must have had a plot of its own to be two."""
 LONGEST_COAST_S = 3.0
@@ -102,8 +106,9 @@ def confirm(
     and velocity agree within the covariances of the loosest model, until they have been seen side by side, each with a
     plot of its own in one scan, which the bank counts.
 
-    A track that is to be confirmed in the resolution cell of one that has just been lost is that one, off by what the
-    echo jumped: two objects seen as one have parted, or a wrong plot has bent it. The second array says which are so.
+    A track that is to be confirmed in the resolution cell of one that has just been lost, or that has long shared its
+    plots with another, is that one, off by what the echo jumped: two objects seen as one have parted, or a wrong plot
+    has bent it. The second array says which are so.
     """
     same, heir = np.full(len(chosen), -1, np.int64), np.zeros(len(chosen), np.bool_)
     off, spread, mine, other = np.empty(3), np.empty((3, 3)), np.empty(3), np.empty(3)
@@ -119,10 +124,13 @@ def confirm(
             at, speed = _agree(mean[i, OTHER], cov[i, OTHER], mean[k, OTHER], cov[k, OTHER], dt_s, off, spread)
             if not speed or (taken and not at):
                 continue
-            if chosen[k] < 0 and dt_s * 1e9 > LOST_LOOKS * update_ns:
+            shares, lost = partner[k] >= 0, chosen[k] < 0 and dt_s * 1e9 > LOST_LOOKS * update_ns
+            if lost or (shares and whole[k, SHARED] >= SHARE_LOOKS):
                 seen_at(mean[i, OTHER], 0.0, place, rot, mine)
                 seen_at(mean[k, OTHER], dt_s, place, rot, other)
-                heir[i] = in_one_cell(mine, other, resolution)
+                wide = 1.0 if lost else 1.0 + whole[k, SHARED] / CELL_LOOKS
+                heir[i] = in_one_cell(mine, other, wide * resolution)
+            heir[i] = heir[i] or (shares and at)
             if heir[i] or (at and not taken):
                 same[i] = k
                 break
@@ -146,18 +154,32 @@ def twins(
     begun a track of its own, and agree by now, or one object was split in two for a while.
     """
     same, off, spread = np.full(len(chosen), -1, np.int64), np.empty(3), np.empty((3, 3))
-    for i in range(len(chosen)):
-        if whole[i, STATUS] != CONFIRMED:
+    rows = np.flatnonzero(whole[:, STATUS] == CONFIRMED)
+    # east of each, its rate, and how far off they may be, side by side: most pairs are told apart by these alone
+    seen, east, time_ns = chosen[rows] >= 0, np.empty((len(rows), 4)), whole[rows, TIME]
+    for r in range(len(rows)):
+        x, p = mean[rows[r], OTHER], cov[rows[r], OTHER]
+        east[r, 0], east[r, 1], east[r, 2], east[r, 3] = x[0], x[3], math.sqrt(p[0, 0]), math.sqrt(p[3, 3])
+    for r in range(len(rows)):
+        i = rows[r]
+        if partner[i] >= 0:
             continue
-        for k in range(i):
-            only_one = (chosen[i] >= 0) != (chosen[k] >= 0)
-            if whole[k, STATUS] != CONFIRMED or same[k] >= 0 or not (only_one or whole[i, TWIN] > 0):
+        doubted = whole[i, TWIN] > 0
+        for q in range(r):
+            only_one, k = seen[r] != seen[q], rows[q]
+            if not (only_one or doubted) or same[k] >= 0:
                 continue
-            dt_s = (whole[i, TIME] - whole[k, TIME]) * 1e-9
-            at, speed = _agree(mean[i, OTHER], cov[i, OTHER], mean[k, OTHER], cov[k, OTHER], dt_s, off, spread)
-            if not (at and speed) or partner[i] >= 0:
+            dt_s = (time_ns[r] - time_ns[q]) * 1e-9
+            wide = TWIN_SIGMAS * (east[r, 2] + east[q, 2] + abs(dt_s) * east[q, 3])
+            if abs(east[r, 0] - east[q, 0] - dt_s * east[q, 1]) > wide:
                 continue
-            whole[i, TWIN] = whole[i, TWIN] + 1 if only_one else (0 if chosen[i] >= 0 else whole[i, TWIN])
+            there, speed = _agree(mean[i, OTHER], cov[i, OTHER], mean[k, OTHER], cov[k, OTHER], dt_s, off, spread)
+            if not (there and speed):
+                continue
+            if only_one:
+                whole[i, TWIN] += 1
+            elif seen[r]:
+                whole[i, TWIN] = 0
             if whole[i, TWIN] >= TWIN_LOOKS:
                 same[i] = k
             break

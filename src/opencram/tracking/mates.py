@@ -28,25 +28,37 @@ ALIEN_CHI2 = 9.0
 
 
 @device
-def _expected(
-    i: int, whole: IntArray, mean: FloatArray, cov: FloatArray, mates: IntArray, out: FloatArray
-) -> bool:  # fmt: skip
+def _mates(whole: IntArray, mean: FloatArray, cov: FloatArray) -> FloatArray:
+    """All that can be a mate, (k, 6): row, place (3), ln(beta) and its variance."""
+    found, n = np.empty((len(whole), 6)), 0
+    for i in range(len(whole)):
+        falls = whole[i, STATUS] == CONFIRMED and whole[i, MODEL] == BALLISTIC and whole[i, DEBRIS] == 0
+        if not falls or 1.0 / cov[i, BALLISTIC, 6, 6] - 1.0 / LN_BETA_SIGMA**2 < LEAST_KNOWN:
+            continue
+        found[n, 0] = i
+        for a in range(3):
+            found[n, 1 + a] = mean[i, BALLISTIC, a]
+        found[n, 4], found[n, 5] = mean[i, BALLISTIC, 6], cov[i, BALLISTIC, 6, 6]
+        n += 1
+    return found[:n]
+
+
+@device
+def _expected(i: int, x: FloatArray, mates: FloatArray, near: IntArray, out: FloatArray) -> bool:
     """ln(beta) that its mates expect of track i and its variance, into `out` (2); whether there are enough of them."""
     n, total, first, second, squares = 0, 0.0, 0.0, 0.0, 0.0
-    for k in range(len(whole)):
-        if k == i or whole[k, STATUS] != CONFIRMED or whole[k, MODEL] != BALLISTIC or whole[k, DEBRIS] != 0:
+    for k in range(len(mates)):
+        e = x[0] - mates[k, 1]
+        if abs(e) > NEAR_M or mates[k, 0] == i:
             continue
-        a, b = mean[i, BALLISTIC], mean[k, BALLISTIC]
-        if (a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2 + (a[2] - b[2]) ** 2 > NEAR_M * NEAR_M:
+        if e * e + (x[1] - mates[k, 2]) ** 2 + (x[2] - mates[k, 3]) ** 2 > NEAR_M * NEAR_M:
             continue
-        known = 1.0 / cov[k, BALLISTIC, 6, 6]
-        if known - 1.0 / LN_BETA_SIGMA**2 < LEAST_KNOWN:
-            continue
-        mates[n] = k
+        near[n] = k
         n += 1
+        known, ln_beta = 1.0 / mates[k, 5], mates[k, 4]
         total += known
-        first += known * b[6]
-        second += known * b[6] * b[6]
+        first += known * ln_beta
+        second += known * ln_beta * ln_beta
         squares += known * known
     if n < FEWEST_MATES:
         return False
@@ -54,9 +66,9 @@ def _expected(
     spread2 = max(excess / (total - squares / total), 0.0)
     total, first = 0.0, 0.0
     for m in range(n):
-        known = 1.0 / (cov[mates[m], BALLISTIC, 6, 6] + spread2)
+        known = 1.0 / (mates[near[m], 5] + spread2)
         total += known
-        first += known * mean[mates[m], BALLISTIC, 6]
+        first += known * mates[near[m], 4]
     out[0], out[1] = first / total, max(spread2, LEAST_SPREAD * LEAST_SPREAD) + 1.0 / total
     return True
 
@@ -69,12 +81,13 @@ def ask_mates(
 
     The arrays of all tracks are those of the bank.
     """
-    mates, out, column = np.empty(len(whole), np.int64), np.empty(2), np.empty(STATES)
+    mates, near = _mates(whole, mean, cov), np.empty(len(whole), np.int64)
+    out, column = np.empty(2), np.empty(STATES)
     for r in range(len(rows)):
         i = rows[r]
         if whole[i, STATUS] != CONFIRMED or whole[i, MODEL] != BALLISTIC or whole[i, DEBRIS] != 0:
             continue
-        if not _expected(i, whole, mean, cov, mates, out):
+        if not _expected(i, mean[i, BALLISTIC], mates, near, out):
             continue
         off, var = out[0] - x[r, 6], out[1] + spread[r, 6, 6]
         if math.isnan(off) or off * off > ALIEN_CHI2 * var:

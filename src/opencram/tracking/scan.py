@@ -98,7 +98,8 @@ def settle(
         free[j] = not taken[j]
     assign(begins, plot_of, gain, followed, taken, chosen)
     assign(begins, plot_of, gain, single, taken, chosen)
-    told = evidence(begins, plot_of, gain, chosen, ~single, clutter + crowding(plots, free, ln_false))
+    crowd = clutter + crowding(plots, free, ln_false)
+    told = evidence(begins, plot_of, gain, chosen, ~single, crowd, ln_miss(p_detect))
     for i in range(n):
         if chosen[i] >= 0 and partner[i] < 0:
             missed = max(round((plot_ns[chosen[i]] - whole[i, TIME]) / update_ns) - 1, 0)

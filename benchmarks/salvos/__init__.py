@@ -1,0 +1,1 @@
+"""`make salvos`: rockets rippled on nearly the same path, counted over many seeds."""
