@@ -25,11 +25,12 @@ from opencram.tables import (
     TrackEvent,
     Tracks,
 )
-from opencram.tracking import lifecycle
-from opencram.tracking.bank import BORN, COUNT, DEBRIS, FED, MODEL, REAL, SCORE, STATUS, TIME, TRACK, WHOLE, Bank
+from opencram.tracking import cluttermap, lifecycle
+from opencram.tracking.bank import BORN, COUNT, DEBRIS, FED, MODEL, MOVED, REAL, SCORE, STATUS, TIME, TRACK, WHOLE, Bank
 from opencram.tracking.clutter import Learnt, learn_detection, learn_false, volume_of
+from opencram.tracking.cluttermap import BARREN, NO_TRACK, ClutterMap
 from opencram.tracking.events import Events
-from opencram.tracking.filters import MODEL_PRIOR, MODELS, STATES
+from opencram.tracking.filters import CRUISE, MODEL_PRIOR, MODELS, STATES
 from opencram.tracking.gating import candidates
 from opencram.tracking.lifecycle import confirm, twins
 from opencram.tracking.mates import ask_mates
@@ -40,6 +41,8 @@ GENERIC_SHAPE = "shell-155"
 """Whose drag curve the filter flies before the class is known; the ballistic coefficient takes up the difference."""
 MOST_EVENTS = 1_000
 """So many of a tick are told; more happen to no raid."""
+STILL_MPS, STILL_SIGMAS = 3.0, 2.5
+"""A confirmed track that was never faster than this, in all that is known of its speed, is clutter."""
 BREAKUP_LASTS_NS = 12_000_000_000
 BREAKUP_RADIUS_M, BREAKUP_SPEED_MPS, BREAKUP_REACH_M = 60.0, 350.0, 800.0
 """Tracks born this near a break-up are its debris: pieces fly on with the object's speed, and drag soon stops them."""
@@ -67,6 +70,8 @@ class TracksState:
     """Since they were last asked for."""
     learnt: dict[int, Learnt] = field(default_factory=dict)
     """By sensor, what its site does not say about it."""
+    clutter: dict[int, ClutterMap] = field(default_factory=dict)
+    """By sensor, where it sees what never moves."""
 
 
 @lru_cache(maxsize=1)
@@ -83,7 +88,7 @@ def plots_to_tracks(state: TracksState, scan: Plots, site: Site) -> Tracks:
     gates = _gates(bank, look)
     chosen, partner, free = settle(
         gates.begins, gates.plot_of, gates.like, bank.whole, bank.real, bank.mean, look.time_ns, look.z, look.sigma,
-        look.ln_false, look.p_detect, look.update_ns, look.cell, *look.pose,
+        look.ln_false, look.clutter, look.p_detect, look.update_ns, look.cell, *look.pose,
     )  # fmt: skip
     _learn(state, look, chosen)
     use_plots(
@@ -107,9 +112,11 @@ def plots_to_tracks(state: TracksState, scan: Plots, site: Site) -> Tracks:
         bank.keep(~gone)
         chosen = chosen[~gone]
     rows = np.flatnonzero(chosen >= 0)
-    born = _give_birth(state, np.flatnonzero(free), look)
+    born = _give_birth(state, np.flatnonzero(free & (look.often < BARREN)), look)
     rows = np.concatenate([rows, np.arange(len(bank) - len(born), len(bank))])
-    return _report(bank, rows, np.concatenate([chosen[chosen >= 0], born]))
+    plots = np.concatenate([chosen[chosen >= 0], born])
+    _learn_clutter(state, look, rows, plots)
+    return _report(bank, rows, plots)
 
 
 def _tell(state: TracksState, events: Events) -> None:
@@ -184,6 +191,12 @@ class Look(NamedTuple):
     ln_false: float
     """Logarithm of the density of false plots, per m and rad (and rad of elevation, where measured)."""
     p_detect: float
+    home: IntArray
+    """Each plot's cell in the map of clutter (m,);"""
+    often: FloatArray
+    """the plots a look that come there anyway, (m,);"""
+    clutter: FloatArray
+    """and their density over that of false ones, (m,)."""
 
     @property
     def update_ns(self) -> int:
@@ -225,7 +238,11 @@ def _look(state: TracksState, scan: Plots, layout: Layout) -> Look:
     z = np.column_stack([scan.range_m, scan.az_rad, scan.el_rad, scan.range_rate_mps])
     sigma = layout.plot_sigma(sensor, scan.snr_db)
     time_ns, ln_false = np.ascontiguousarray(scan.time_ns), _ln_false_density(state, sensor, layout)
-    return Look(sensor, layout, time_ns, z, sigma, ln_false, _p_detect(state, sensor, layout))
+    clutter, size = state.clutter.setdefault(sensor, ClutterMap()), cluttermap.cells_of(layout.sensor_sigma[sensor])
+    home, often = np.empty(len(z), np.int64), np.empty(len(z))
+    cluttermap.look_up(z, size, clutter.key, clutter.rate, home, often)
+    dense = cluttermap.rivals(often, size[3] > 0.0, size[2] > 0.0, size, ln_false)
+    return Look(sensor, layout, time_ns, z, sigma, ln_false, _p_detect(state, sensor, layout), home, often, dense)
 
 
 def _gates(bank: Bank, look: Look) -> Gates:
@@ -269,6 +286,19 @@ def _learn(state: TracksState, look: Look, chosen: IntArray) -> None:
     learn_false(learnt, np.delete(look.z[:, :3], chosen[rows], axis=0))
     since_ns = look.time_ns[chosen[rows]] - bank.time_ns[rows]
     learn_detection(learnt, np.maximum(np.rint(since_ns / layout.update_ns[sensor]), 1.0))
+
+
+def _learn_clutter(state: TracksState, look: Look, rows: IntArray, plots: IntArray) -> None:
+    """Learn where plots come from what does not move; `rows` of the bank have just used or begun with `plots`."""
+    whole, now_ns = state.bank.whole, int(look.time_ns[-1])
+    state_now, spread = state.bank.mean[rows, CRUISE], state.bank.cov[rows, CRUISE]
+    sigma2 = spread[:, 3, 3] + spread[:, 4, 4] + spread[:, 5, 5]
+    speed = np.sqrt((state_now[:, 3:6] ** 2).sum(axis=1))
+    whole[rows, MOVED] |= (whole[rows, STATUS] == CONFIRMED) & (speed > STILL_MPS + STILL_SIGMAS * np.sqrt(sigma2))
+    moving = whole[whole[:, MOVED] != 0, TRACK]
+    track = np.full(len(look.home), NO_TRACK, np.int64)
+    track[plots] = whole[rows, TRACK]
+    cluttermap.learn(state.clutter[look.sensor], look.home, track, moving, now_ns, look.update_ns)
 
 
 def _give_birth(state: TracksState, free: IntArray, look: Look) -> IntArray:

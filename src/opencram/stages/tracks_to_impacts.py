@@ -33,6 +33,7 @@ from opencram.tracking.hypotheses import (
     kinds,
     likeliest,
 )
+from opencram.tracking.stream import ROUND_AT, Rounds, keep_company
 
 NAMED_AT, FAMILY_AT = 0.34, 0.78
 """A class is named when its family is this likely, and it is likelier than an even choice of the family's three."""
@@ -56,6 +57,8 @@ class ImpactsState:
     fits: Fits = field(default_factory=Fits)
     flyers: dict[int, int] = field(default_factory=dict)
     """Tracks that were seen to fly under power, and the class that each was given."""
+    rounds: Rounds = field(default_factory=Rounds)
+    """Gunfire in the air."""
 
 
 def tracks_to_impacts(
@@ -78,12 +81,23 @@ def tracks_to_impacts(
         rows, slots = rows[fitted], slots[fitted]
     if not len(rows):
         return replace(tracks, cls=cls), Hypotheses.empty(), Impacts.empty()
-    found = state.fits.weigh(slots, layout)
+    found = _weigh(state, tracks, rows, slots, layout)
     early = tracks.time_ns[rows] - tracks.born_ns[rows] < EARLY_NS
     cls[rows] = _named(found.weight, np.where(early, FAMILY_EARLY, FAMILY_AT))
     zero_ns = state.fits.zero_ns[slots]
     hypotheses, impacts = _hypotheses(tracks, rows, zero_ns, found), _impacts(tracks, rows, zero_ns, cls, found)
     return replace(tracks, cls=cls), hypotheses, impacts
+
+
+def _weigh(state: ImpactsState, tracks: Tracks, rows: IntArray, slots: IntArray, layout: Layout) -> Weighed:
+    """What the rows may be, those in the company of gunfire most likely that; and the gunfire among them."""
+    time_ns, pos_enu_m = tracks.time_ns[rows], tracks.mean[rows, :3]
+    since_s = np.asarray((time_ns - state.fits.zero_ns[slots]) * 1e-9, np.float64)
+    keep_company(state.fits.arrays["stream"], slots, since_s, state.rounds.near(time_ns, pos_enu_m))
+    found = state.fits.weigh(slots, layout)
+    bullets = found.bullet >= ROUND_AT
+    state.rounds.note(tracks.track[rows][bullets], time_ns[bullets], pos_enu_m[bullets])
+    return found
 
 
 def realign_fits(state: ImpactsState, change: FloatArray) -> None:

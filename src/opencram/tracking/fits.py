@@ -22,6 +22,7 @@ from opencram.tracking.filters import observe, residual
 from opencram.tracking.fit import FLOWN, MEASURED, PARAMETERS, SEEN_COLUMNS, T_LOG_LIKE, TOLD
 from opencram.tracking.follow import B_COUNT, B_DEBRIS, B_NEXT, B_STATE, BOOK, FITTED, follow
 from opencram.tracking.hypotheses import MIXED, ORIGIN, Kinds, kinds, weigh
+from opencram.tracking.stream import S_ODDS, STREAM, STREAM_BEGINS
 
 CAPACITY = 160
 """Plots kept of a track: 16 s at 10 Hz, then in pairs."""
@@ -66,6 +67,7 @@ def _tails(kinds: Kinds) -> dict[str, tuple[int, ...]]:
         "origin": (c, ORIGIN),
         "ahead": (c, END, DERIVED),
         "ahead_at": (c, PARAMETERS),
+        "stream": (STREAM,),
     }
 
 
@@ -127,6 +129,7 @@ class Fits:
         for array in self.arrays.values():
             array[slot] = 0
         self.arrays["scale"][slot] = 1.0
+        self.arrays["stream"][slot] = STREAM_BEGINS, 0.0
         self.arrays["book"][slot, B_DEBRIS] = debris
         self.zero_ns[slot] = self.newest_ns[slot] = first.time_ns
         self.slot_of[track] = slot
@@ -177,11 +180,12 @@ class Fits:
     def weigh(self, slots: IntArray, layout: Layout) -> "Weighed":
         """What the objects in `slots` may be, and where each of these comes down and came from."""
         k, n, c = kinds(), len(slots), len(kinds().rows)
-        tails = ((c,), (c, 7), (c, 7, 7), (c, 3), (c, 3, 3), (c, 2), (c, 2, 2), (MIXED,))
+        tails = ((c,), (c, 7), (c, 7, 7), (c, 3), (c, 3, 3), (c, 2), (c, 2, 2), (MIXED,), ())
         found = Weighed(*(np.empty((n, *tail)) for tail in tails))
         cast(Callable[..., None], weigh)(
-            slots, k.rows, k.priors, *(self.arrays[name] for name in WEIGHED),
-            layout.env, layout.air, layout.ground, k.drags, *vars(found).values(),
+            slots, self.arrays["stream"][slots, S_ODDS], k.gunfire, k.rows, k.priors,
+            *(self.arrays[name] for name in WEIGHED), layout.env, layout.air, layout.ground, k.drags,
+            *vars(found).values(),
         )  # fmt: skip
         return found
 
@@ -198,6 +202,8 @@ class Weighed:
     came: FloatArray
     came_cov: FloatArray
     mixed: FloatArray
+    bullet: FloatArray
+    """The weight of gunfire as of one round, without those that streams were taken for."""
 
 
 @device

@@ -13,7 +13,7 @@ import numpy as np
 
 from opencram.physics.threats import catalogue
 from opencram.tables import UNKNOWN, BoolArray, FloatArray, IntArray
-from opencram.tracking.hypotheses import FADING_DB, FADING_MEAN_DB, RCS_SIGMA_DB
+from opencram.tracking.stream import FADING_DB, FADING_MEAN_DB, RCS_SIGMA_DB
 
 SPEED_TOLERANCE = 0.05
 """One sigma of a speed round its class's span, as a share: wind carries what flies."""

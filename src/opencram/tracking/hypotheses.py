@@ -23,6 +23,7 @@ from opencram.tables import FloatArray, IntArray
 from opencram.tracking.fit import BIAS, BIASED, FLOWN, PARAMETERS, T_BIAS, T_LOG_LIKE
 from opencram.tracking.follow import B_BOOST, B_DEBRIS, B_DONE
 from opencram.tracking.lifecycle import DEBRIS_LN_BETA_MEAN, DEBRIS_LN_BETA_SIGMA, LN_BETA_MEAN
+from opencram.tracking.stream import size_evidence, take_for_stream
 
 C_SHAPE, C_LN_BETA, C_SIGMA, C_SLOWEST, C_FASTEST, C_LN_PRIOR, C_BURN_S, C_BURN_M = range(8)
 C_LOW, C_HIGH, C_RCS, CLASS = range(8, 12)
@@ -40,9 +41,6 @@ LEAST_WEIGHT = 0.02
 SPEED_TOLERANCE = 0.04
 """One sigma of a launch speed round its class's span, as a share: charges and propellant temperature differ."""
 ELEVATION_TOLERANCE_RAD = math.radians(4.0)
-RCS_SIGMA_DB, FADING_DB, FADING_MEAN_DB = 5.0, 5.6, -2.5
-"""How far a type's mean cross-section is from the catalogue's; standard deviation and mean of an exponentially
-distributed one in dB (Swerling's case 1)."""
 BURNT_SHARE, BURNT_SIGMA_S, SURE = 0.4, 0.2, 8.0
 """Free flight cannot begin before the motor has burnt: at even thrust the path until then, flown at the speed reached,
 takes about half the time that it burns. No such evidence counts for more than e-8."""
@@ -71,6 +69,8 @@ class Kinds:
     """(s, 201): the curves that whole objects have, then that of debris."""
     priors: FloatArray
     """(s, 2): mean and sigma of ln(beta) of each fit."""
+    gunfire: int
+    """The class of what is fired in bursts and harms nobody where it comes down."""
 
 
 @cache
@@ -83,7 +83,8 @@ def kinds() -> Kinds:
     threats = tuple(t for _, t in found)
     debris = (DEBRIS_LN_BETA_MEAN, DEBRIS_LN_BETA_SIGMA)
     priors = np.array([(LN_BETA_MEAN, ANY_LN_BETA_SIGMA)] * (len(curves) - 1) + [debris])
-    return Kinds(threats, np.array([i for i, _ in found]), _rows(threats, shapes), np.array(curves), priors)
+    gunfire = next(c for c, t in enumerate(threats) if t.family == "innocent")
+    return Kinds(threats, np.array([i for i, _ in found]), _rows(threats, shapes), np.array(curves), priors, gunfire)
 
 
 def _rows(threats: tuple[Threat, ...], shapes: list[int]) -> FloatArray:
@@ -203,15 +204,6 @@ def _launch_evidence(
     elif boost:
         log_w -= SURE
     return float(log_w)
-
-
-@device
-def _size_evidence(rcs: FloatArray, c: FloatArray) -> float:
-    """ln of the density of the mean cross-section (its sum in dB m2 and how many were seen)."""
-    if rcs[1] < 1.0:
-        return 0.0
-    var = RCS_SIGMA_DB**2 + FADING_DB**2 / rcs[1]
-    return float(-0.5 * (rcs[0] / rcs[1] - FADING_MEAN_DB - c[C_RCS]) ** 2 / var)
 
 
 @device
@@ -392,7 +384,7 @@ def _weights(
             if math.isnan(back[slot, c, 3, 0]):
                 _fly_back(own[c], ref[slot, s], env, air, ground, drags[s], back[slot, c], origin[slot, c])
                 back_at[slot, c] = own[c]
-            weight[c] = row[C_LN_PRIOR] + told[slot, s, T_LOG_LIKE] + ln_some + _size_evidence(rcs[slot], row)
+            weight[c] = row[C_LN_PRIOR] + told[slot, s, T_LOG_LIKE] + ln_some + size_evidence(rcs[slot], row[C_RCS])
             weight[c] += _drag_evidence(ref[slot, s, 6] + shift[slot, s, 6], cov[slot, s, 6, 6], row, priors[s])
             weight[c] += _launch_evidence(
                 own[c], own_cov[c], back[slot, c], back_at[slot, c], origin[slot, c], boost, row
@@ -406,15 +398,17 @@ def _weights(
 
 
 @kernel(
-    "void(int64[::1], float64[:,::1], float64[:,::1], int64[:,::1], float64[:,:,::1], float64[:,:,::1],"
-    "float64[:,:,::1], float64[:,:,:,::1], float64[:,:,::1], float64[:,:,:,::1], float64[:,:,::1], float64[:,::1],"
-    "float64[:,:,:,::1], float64[:,:,::1], float64[:,:,::1], float64[:,:,:,::1], float64[:,:,::1],"
+    "void(int64[::1], float64[::1], int64, float64[:,::1], float64[:,::1], int64[:,::1], float64[:,:,::1],"
+    "float64[:,:,::1], float64[:,:,::1], float64[:,:,:,::1], float64[:,:,::1], float64[:,:,:,::1], float64[:,:,::1],"
+    "float64[:,::1], float64[:,:,:,::1], float64[:,:,::1], float64[:,:,::1], float64[:,:,:,::1], float64[:,:,::1],"
     "float64[::1], float64[:,::1], float64[:,::1], float64[:,::1],"
     "float64[:,::1], float64[:,:,::1], float64[:,:,:,::1], float64[:,:,::1], float64[:,:,:,::1], float64[:,:,::1],"
-    "float64[:,:,:,::1], float64[:,::1])"
+    "float64[:,:,:,::1], float64[:,::1], float64[::1])"
 )
 def weigh(
     slots: IntArray,
+    stream: FloatArray,
+    gunfire: int,
     classes: FloatArray,
     priors: FloatArray,
     book: IntArray,
@@ -443,12 +437,14 @@ def weigh(
     came: FloatArray,
     came_cov: FloatArray,
     mixed: FloatArray,
+    bullet: FloatArray,
 ) -> None:
     """Weights (n, c) of the classes of each slot; for those of LEAST_WEIGHT and more their state (n, c, 7) now, impact
     (east, north, seconds: n, c, 3) and launch (east, north: n, c, 2), with covariances; their mixture (n, 13).
 
-    `back` and `ahead` (slots, c, 4, 10) keep the flights to the ground; their speed is NaN where a class has to be
-    flown anew. An impact or a launch is NaN where the flight does not come down.
+    `stream` (n) are the log odds that a track mixes rounds of gunfire, the class `gunfire`; `bullet` (n) gets the
+    weight that it has without them, as one round. `back` and `ahead` (slots, c, 4, 10) keep the flights to the ground;
+    their speed is NaN where a class has to be flown anew. An impact or a launch is NaN where it does not come down.
     """
     own, own_cov = np.empty((len(classes), PARAMETERS)), np.empty((len(classes), PARAMETERS, PARAMETERS))
     for i in range(len(slots)):
@@ -457,6 +453,10 @@ def weigh(
             slot, classes, priors, book, ref, shift, cov, told, rcs, back, back_at, origin, env, air, ground, drags,
             own, own_cov, weight[i],
         )  # fmt: skip
+        bullet[i] = weight[i, gunfire]
+        if book[slot, B_DEBRIS] == 0:
+            slow, fast = classes[:, C_SLOWEST], classes[:, C_FASTEST]
+            take_for_stream(stream[i], rcs[slot], classes[:, C_RCS], slow, fast, gunfire, weight[i])
         for c in range(len(classes)):
             if weight[i, c] < LEAST_WEIGHT:
                 continue

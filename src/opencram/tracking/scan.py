@@ -67,19 +67,20 @@ def ln_miss(p_detect: float) -> float:
 
 @kernel(
     "Tuple((int64[::1], int64[::1], boolean[::1]))(int64[::1], int64[::1], float64[::1], int64[:,::1], float64[:,::1],"
-    "float64[:,:,::1], int64[::1], float64[:,::1], float64[:,::1], float64, float64, int64, float64[::1],"
+    "float64[:,:,::1], int64[::1], float64[:,::1], float64[:,::1], float64, float64[::1], float64, int64, float64[::1],"
     "float64[::1], float64[:,::1])"
 )
 def settle(
     begins: IntArray, plot_of: IntArray, like: FloatArray, whole: IntArray, real: FloatArray, mean: FloatArray,
-    plot_ns: IntArray, plots: FloatArray, sigma: FloatArray, ln_false: float, p_detect: float, update_ns: int,
-    resolution: FloatArray, place: FloatArray, rot: FloatArray,
+    plot_ns: IntArray, plots: FloatArray, sigma: FloatArray, ln_false: float, clutter: FloatArray,
+    p_detect: float, update_ns: int, resolution: FloatArray, place: FloatArray, rot: FloatArray,
 ) -> tuple[IntArray, IntArray, BoolArray]:  # fmt: skip
     """Which plot is whose: each track's plot, -1 for none, with whom it shares it, -1 for nobody; plots left over (m).
 
     The pairs (k) are those of `gating.candidates`. The confirmed choose first, what two of them may have given together
     is theirs too, then come the tracks with a past, then the single plots. A track's score grows with what the plot
-    says for it and falls with the looks missed before; a shared plot says nothing of either's existence.
+    says for it and falls with the looks missed before; a shared plot says nothing of either's existence, and one little
+    where plots come anyway, `clutter` (m) times as dense as false ones.
     """
     n, many = len(whole), len(plot_ns)
     gain, taken, free = np.empty(len(like)), np.zeros(many, np.bool_), np.ones(many, np.bool_)
@@ -97,7 +98,8 @@ def settle(
         free[j] = not taken[j]
     assign(begins, plot_of, gain, followed, taken, chosen)
     assign(begins, plot_of, gain, single, taken, chosen)
-    told = evidence(begins, plot_of, gain, chosen, ~single, crowding(plots, free, ln_false), ln_miss(p_detect))
+    crowd = clutter + crowding(plots, free, ln_false)
+    told = evidence(begins, plot_of, gain, chosen, ~single, crowd, ln_miss(p_detect))
     for i in range(n):
         if chosen[i] >= 0 and partner[i] < 0:
             missed = max(round((plot_ns[chosen[i]] - whole[i, TIME]) / update_ns) - 1, 0)

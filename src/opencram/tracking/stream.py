@@ -1,0 +1,113 @@
+"""A burst of gunfire followed as one object: how likely a track is that, by its company, its age and its size.
+
+Rounds come a tenth of a second apart along nearly one path. A track that slips from one to the next may seem to fly
+like anything, with a good fit, so its flight says nothing. What tells it from a bomb is where it is: rounds that were
+followed one by one are near it, from its beginning on, while a bomb soon flies alone or among its like; a slip seldom
+lasts for seconds without company; and a few rounds together are still smaller than a rocket.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from opencram.physics.kernel import device
+from opencram.tables import BoolArray, FloatArray, IntArray
+
+RCS_SIGMA_DB, FADING_DB, FADING_MEAN_DB = 5.0, 5.6, -2.5
+"""How far a type's mean cross-section is from the catalogue's; standard deviation and mean of an exponentially
+distributed one in dB (Swerling's case 1)."""
+STREAM_RCS_DB, STREAM_SIGMA_DB = (-33.0, -21.0), 2.0
+"""A stream shows one round at a time, of -33 dB m2, to some twenty of them as one echo."""
+IMITATED_MPS = 600.0
+"""The launch speeds that a stream seems to have are spread over this: it seldom seems to have a narrow class's."""
+SPEED_BLUR = 0.1
+"""Both ends of a class's launch speeds are blurred by this share of them together."""
+STREAM_BEGINS = 4.0
+"""Log odds, at its first plot, that what is not yet known to fly alone is a stream, as long as its size may be one's:
+where no cross-section is measured the odds begin even, for a warning must not wait for what will not be known;"""
+FALL_PER_S, RISE_PER_S = 1.0, 3.0
+"""and by how much they change with each second alone, or in the company of rounds."""
+LEAST_ODDS, MOST_ODDS = -8.0, 10.0
+ROUND_AT = 0.9
+"""What is a round with this weight makes company."""
+COMPANY_M, COMPANY_NS = 400.0, 3_000_000_000
+"""Rounds seen this near and not longer ago: a burst of 5 s, high up where rounds fly at 100 m/s, is 500 m long."""
+LONGEST_GAP_S = 1.0
+"""A second without plots, and more, tells no more than this."""
+S_ODDS, S_LAST_S, STREAM = range(3)
+"""Of each slot the log odds of a stream, and when they last changed, in seconds since its first plot."""
+
+
+@dataclass
+class Rounds:
+    """The tracks that were rounds of gunfire lately: their numbers, newest times (n,) and places (n, 3)."""
+
+    track: IntArray = field(default_factory=lambda: np.empty(0, np.int64))
+    time_ns: IntArray = field(default_factory=lambda: np.empty(0, np.int64))
+    pos_enu_m: FloatArray = field(default_factory=lambda: np.empty((0, 3)))
+
+    def note(self, track: IntArray, time_ns: IntArray, pos_enu_m: FloatArray) -> None:
+        """Take in the rounds of a scan and forget those of long ago."""
+        if not len(track) and not len(self.track):
+            return
+        newest_ns = max(int(times.max()) for times in (time_ns, self.time_ns) if len(times))
+        kept = ~np.isin(self.track, track) & (self.time_ns > newest_ns - COMPANY_NS)
+        self.track = np.concatenate([self.track[kept], track])
+        self.time_ns = np.concatenate([self.time_ns[kept], time_ns])
+        self.pos_enu_m = np.concatenate([self.pos_enu_m[kept], pos_enu_m])
+
+    def near(self, time_ns: IntArray, pos_enu_m: FloatArray) -> BoolArray:
+        """Which places (n, 3) at times (n,) have rounds near."""
+        off = pos_enu_m[:, None] - self.pos_enu_m
+        near = off[..., 0] ** 2 + off[..., 1] ** 2 + off[..., 2] ** 2 < COMPANY_M**2
+        near &= time_ns[:, None] - self.time_ns < COMPANY_NS
+        return np.asarray(near.any(axis=1), np.bool_)
+
+
+def keep_company(stream: FloatArray, slots: IntArray, since_s: FloatArray, near: BoolArray) -> None:
+    """Bring `stream` (all, STREAM) of the `slots` (n,) up to `since_s` (n,), with rounds `near` (n,) them or not."""
+    passed_s = np.clip(since_s - stream[slots, S_LAST_S], 0.0, LONGEST_GAP_S)
+    odds = stream[slots, S_ODDS] + passed_s * np.where(near, RISE_PER_S, -FALL_PER_S)
+    stream[slots, S_ODDS] = np.clip(odds, LEAST_ODDS, MOST_ODDS)
+    stream[slots, S_LAST_S] = np.maximum(since_s, stream[slots, S_LAST_S])
+
+
+@device
+def size_evidence(rcs: FloatArray, size_db: float) -> float:
+    """ln of the density of the mean cross-section (its sum in dB m2 and how many were seen) for a type's `size_db`."""
+    if rcs[1] < 1.0:
+        return 0.0
+    var = RCS_SIGMA_DB**2 + FADING_DB**2 / rcs[1]
+    return float(-0.5 * (rcs[0] / rcs[1] - FADING_MEAN_DB - size_db) ** 2 / var)
+
+
+@device
+def _stream_evidence(rcs: FloatArray) -> float:
+    """The same for a stream, whose size is anything between that of one round and that of many."""
+    if rcs[1] < 1.0:
+        return 0.0
+    seen_db = rcs[0] / rcs[1] - FADING_MEAN_DB
+    beyond_db = max(STREAM_RCS_DB[0] - seen_db, 0.0, seen_db - STREAM_RCS_DB[1])
+    return float(-0.5 * beyond_db**2 / (STREAM_SIGMA_DB**2 + FADING_DB**2 / rcs[1]))
+
+
+@device
+def take_for_stream(
+    ln_odds: float, rcs: FloatArray, size_db: FloatArray, slowest_mps: FloatArray, fastest_mps: FloatArray,
+    gunfire: int, weight: FloatArray,
+) -> None:  # fmt: skip
+    """Give `gunfire` of each other class's weight (c) the share that a stream would have had.
+
+    How well the plots fit a class says nothing against a stream: only size does, the odds of there being one, and how
+    narrow the class's launch speeds are.
+    """
+    moved = 0.0
+    for c in range(len(weight)):
+        if c != gunfire and weight[c] > 0.0:
+            odds = (ln_odds if rcs[1] >= 1.0 else ln_odds - STREAM_BEGINS) + _stream_evidence(rcs) - size_evidence(rcs, size_db[c])
+            span_mps = fastest_mps[c] - slowest_mps[c] + SPEED_BLUR * fastest_mps[c]
+            share = weight[c] / (1.0 + math.exp(-odds) * IMITATED_MPS / span_mps)
+            moved += share
+            weight[c] -= share
+    weight[gunfire] += moved
