@@ -102,10 +102,10 @@ def take_for_stream(
     How well the plots fit a class says nothing against a stream: only size does, the odds of there being one, and how
     narrow the class's launch speeds are.
     """
-    moved = 0.0
+    moved, known = 0.0, ln_odds if rcs[1] >= 1.0 else ln_odds - STREAM_BEGINS
     for c in range(len(weight)):
         if c != gunfire and weight[c] > 0.0:
-            odds = (ln_odds if rcs[1] >= 1.0 else ln_odds - STREAM_BEGINS) + _stream_evidence(rcs) - size_evidence(rcs, size_db[c])
+            odds = known + _stream_evidence(rcs) - size_evidence(rcs, size_db[c])
             span_mps = fastest_mps[c] - slowest_mps[c] + SPEED_BLUR * fastest_mps[c]
             share = weight[c] / (1.0 + math.exp(-odds) * IMITATED_MPS / span_mps)
             moved += share
