@@ -43,15 +43,18 @@ def test_help_of_a_command_teaches_by_an_example(command: str) -> None:
 
 
 def test_help_loads_nothing_heavy_and_is_quick() -> None:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "opencram", "--help"], capture_output=True, text=True, check=True
-    )
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    took_s = []
+    for _ in range(3):  # whatever else runs here only ever adds to it
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run(
+            [sys.executable, "-X", "importtime", "-m", "opencram", "--help"], capture_output=True, text=True, check=True
+        )
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        took_s.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     loaded = {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in done.stderr.splitlines()}
     assert "typer" in loaded
     assert loaded.isdisjoint({"numpy", "scipy", "numba", "pydantic", "msgspec", "pyarrow", "matplotlib", "shapely"})
-    assert (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime) < 0.3
+    assert min(took_s) < 0.3
 
 
 def test_version_is_the_package_s() -> None:

@@ -23,10 +23,10 @@ IMITATED_MPS = 600.0
 """The launch speeds that a stream seems to have are spread over this: it seldom seems to have a narrow class's."""
 SPEED_BLUR = 0.1
 """Both ends of a class's launch speeds are blurred by this share of them together."""
-STREAM_BEGINS = 4.0
+STREAM_BEGINS = 6.0
 """Log odds, at its first plot, that what is not yet known to fly alone is a stream, as long as its size may be one's:
 where no cross-section is measured the odds begin even, for a warning must not wait for what will not be known;"""
-FALL_PER_S, RISE_PER_S = 1.0, 3.0
+FALL_PER_S, RISE_PER_S = 2.0, 3.0
 """and by how much they change with each second alone, or in the company of rounds."""
 LEAST_ODDS, MOST_ODDS = -8.0, 10.0
 ROUND_AT = 0.9
