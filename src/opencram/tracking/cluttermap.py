@@ -31,6 +31,9 @@ BARREN = 0.04
 """Where so many plots a look come anyway, none begins a track."""
 NO_TRACK = -1
 
+COUNT_LOOKS = 10
+"""Plots are counted once in so many looks."""
+
 
 @dataclass
 class ClutterMap:
@@ -95,13 +98,16 @@ def learn(clutter: ClutterMap, own: IntArray, track: IntArray, moving: IntArray,
     if now_ns <= clutter.time_ns:
         return
     fresh = np.column_stack([own, track, np.full(len(own), now_ns)])
+    clutter.waiting = np.concatenate([clutter.waiting, fresh[~np.isin(track, moving)]])
+    if clutter.time_ns and now_ns - clutter.time_ns < COUNT_LOOKS * update_ns:
+        return
     due = clutter.waiting[:, 2] <= now_ns - max(WAIT_NS, WAIT_LOOKS * update_ns)
     counted = clutter.waiting[due & ~np.isin(clutter.waiting[:, 1], moving), 0]
-    clutter.waiting = np.concatenate([clutter.waiting[~due], fresh[~np.isin(track, moving)]])
+    clutter.waiting = clutter.waiting[~due]
     looks = (now_ns - clutter.time_ns) / update_ns if clutter.time_ns else 0.0
     rate = clutter.rate * math.exp(-looks / LOOKS_KEPT)
     key, member = np.unique(np.concatenate([clutter.key, counted]), return_inverse=True)
     rate = np.bincount(member, np.concatenate([rate, np.full(len(counted), 1.0 / LOOKS_KEPT)]), len(key)).astype(float)
-    least = FORGOTTEN if len(key) <= MOST_CELLS else max(FORGOTTEN, float(np.sort(rate)[-MOST_CELLS]))
-    kept = rate >= least
+    often = np.sort(np.argsort(-rate, kind="stable")[:MOST_CELLS])
+    kept = often[rate[often] >= FORGOTTEN]
     clutter.key, clutter.rate, clutter.time_ns = key[kept], rate[kept], now_ns
