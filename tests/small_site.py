@@ -30,16 +30,18 @@ def square(zone_id: str, east_m: float, north_m: float, half_m: float = 200.0, *
     return {"id": zone_id, "title": {"en": zone_id}, "rings": (((*ring, ring[0]),),), **more}
 
 
+RADAR = {
+    "id": "radar",
+    "position": position(0.0, 0.0),
+    "range_sigma_m": 10.0,
+    "azimuth_sigma_mrad": 2.0,
+    "elevation_sigma_mrad": 2.0,
+    "update_s": 0.1,
+}
+
+
 def site_of(zones: list[dict[str, Any]], **more: Any) -> Site:
     """A site with these zones."""
-    sensor = {
-        "id": "radar",
-        "position": position(0.0, 0.0),
-        "range_sigma_m": 10.0,
-        "azimuth_sigma_mrad": 2.0,
-        "elevation_sigma_mrad": 2.0,
-        "update_s": 0.1,
-    }
     return Site.model_validate(
-        {"name": "small", "origin": position(0.0, 0.0), "zones": zones, "sensors": [sensor], **more}
+        {"name": "small", "origin": position(0.0, 0.0), "zones": zones, "sensors": [RADAR], **more}
     )

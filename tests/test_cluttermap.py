@@ -62,5 +62,4 @@ def test_the_map_is_bounded() -> None:
     for look in range(1, 120):
         own = rng.integers(0, 1_000_000, 500)
         learn(clutter, own, np.full(500, NO_TRACK), none, look * UPDATE_NS, UPDATE_NS)
-    # cells alike in rate are kept or forgotten together
-    assert len(clutter.key) <= MOST_CELLS + 500
+    assert len(clutter.key) == MOST_CELLS

@@ -1,162 +1,42 @@
-"""Threats: the chance of a hit against sampling, what stands when nothing is seen, drones' reach, and debris."""
+"""Threats: the chance of a hit against sampling, what stands when nothing is seen, and debris."""
 
-import itertools
 import math
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from opencram import state as saved
 from opencram.physics.flight import fly, to_ground
 from opencram.physics.layout import layout_of
-from opencram.physics.polygon import p_course
 from opencram.physics.threats import catalogue, class_index
-from opencram.policy import DronePolicy
 from opencram.site import Site
 from opencram.stages import impacts_to_threats as stage
-from opencram.stages.impacts_to_threats import TURN_SHARE, ThreatsState, impacts_to_threats
+from opencram.stages.impacts_to_threats import ThreatsState, impacts_to_threats
 from opencram.tables import (
-    BALLISTIC,
-    CONFIRMED,
     OTHER,
-    TENTATIVE,
     UNKNOWN,
-    Effect,
-    Engagement,
     FloatArray,
     Hypotheses,
-    Impacts,
-    Threats,
     Tracks,
 )
-from small_site import SECOND_NS, START_NS, position, site_of, square
-
-BATTERY = {"id": "battery", "position": position(0, 0), "debris_pieces": 4}
-SITE = site_of(
-    [square("base", 0, 0, 300, kind="base"), square("town", 1500, 0, 400, kind="district")], effectors=[BATTERY]
+from small_site import SECOND_NS, START_NS, site_of, square
+from threat_rows import (
+    BATTERY,
+    COV,
+    MORTAR,
+    ROCKET,
+    SITE,
+    Run,
+    at,
+    called,
+    drone,
+    effect,
+    engagement,
+    falls,
+    rows,
+    track,
 )
-ROCKET, MORTAR, DRONE = (class_index(name) for name in ("rocket-107", "mortar-120", "drone"))
-COV = np.array([[200.0**2, 60.0**2], [60.0**2, 90.0**2]])
-
-
-def at(seconds: float) -> int:
-    return START_NS + round(seconds * SECOND_NS)
-
-
-def track(
-    number: int = 1,
-    seconds: float = 0.0,
-    mean: Sequence[float] = (-3000.0, 0.0, 1000.0, 200.0, 0.0, -50.0, 8.5),
-    **more: Any,
-) -> Tracks:
-    """A confirmed ballistic track seen at `seconds`, first seen 10 s before."""
-    row: dict[str, Any] = {
-        "time_ns": at(seconds),
-        "track": number,
-        "status": CONFIRMED,
-        "model": BALLISTIC,
-        "n_plots": 50,
-        "existence": 1.0,
-        "p_ballistic": 1.0,
-        "cls": ROCKET,
-        "mean": np.array(mean, np.float64),
-        "cov": np.diag([25.0, 25.0, 25.0, 4.0, 4.0, 4.0, 0.04]),
-        "born_ns": at(seconds - 10.0),
-        "plot": 0,
-        "debris": False,
-    } | more
-    return Tracks(**{name: np.array([value]) for name, value in row.items()})
-
-
-def falls(
-    where: tuple[float, float],
-    when_s: float,
-    number: int = 1,
-    seconds: float = 0.0,
-    cls: int = ROCKET,
-    weight: float = 1.0,
-    sigma_s: float = 0.0,
-) -> Hypotheses:
-    """One hypothesis of a track: where and when it comes down, with COV."""
-    row: dict[str, Any] = {
-        "time_ns": at(seconds),
-        "track": number,
-        "cls": cls,
-        "weight": weight,
-        "mean": np.zeros(7),
-        "cov": np.zeros((7, 7)),
-        "impact_time_ns": at(when_s),
-        "impact_time_sigma_s": sigma_s,
-        "impact_enu_m": np.array(where, np.float64),
-        "impact_cov_m2": COV,
-        "launch_enu_m": np.zeros(2),
-        "launch_cov_m2": np.eye(2),
-    }
-    return Hypotheses(**{name: np.array([value]) for name, value in row.items()})
-
-
-def called(number: int = 1, cls: int = ROCKET) -> Impacts:
-    row: dict[str, Any] = {
-        "time_ns": START_NS,
-        "track": number,
-        "n_plots": 50,
-        "cls": cls,
-        "impact_time_ns": START_NS,
-        "impact_time_sigma_s": 1.0,
-        "impact_enu_m": np.zeros(2),
-        "impact_cov_m2": np.eye(2),
-        "launch_enu_m": np.zeros(2),
-        "launch_cov_m2": np.eye(2),
-        "beta_kgpm2": 5000.0,
-    }
-    return Impacts(**{name: np.array([value]) for name, value in row.items()})
-
-
-def engagement(number: int = 1, target: int = 1, intercept_s: float = 3.0, p_kill: float = 0.5) -> Engagement:
-    return Engagement(
-        time_ns=START_NS, engagement=number, effector="battery", track=target, zone="base", range_m=1000.0,
-        p_kill=p_kill, intercept_ns=at(intercept_s), east_m=0.0, north_m=0.0, up_m=0.0, reason="",
-    )  # fmt: skip
-
-
-def effect(outcome: str, seconds: float = 3.0, where: Sequence[float] = (-2400.0, 0.0, 800.0)) -> Effect:
-    east_m, north_m, up_m = where
-    return Effect(
-        time_ns=at(seconds), engagement=1, track=1, outcome=outcome, east_m=east_m, north_m=north_m, up_m=up_m
-    )
-
-
-class Run:
-    """The stage fed tick by tick; `seconds` count from START."""
-
-    def __init__(self, site: Site = SITE) -> None:
-        self.site, self.state = site, ThreatsState()
-
-    def tick(
-        self,
-        seconds: float,
-        tracks: Tracks | None = None,
-        hypotheses: Hypotheses | None = None,
-        engagements: Sequence[Engagement] = (),
-        effects: Sequence[Effect] = (),
-    ) -> Threats:
-        tracks = Tracks.empty() if tracks is None else tracks
-        hypotheses = Hypotheses.empty() if hypotheses is None else hypotheses
-        impacts = Impacts.concat([called(int(n)) for n in np.unique(hypotheses.track)])
-        return impacts_to_threats(self.state, tracks, hypotheses, impacts, engagements, effects, at(seconds), self.site)
-
-
-def rows(threats: Threats, debris: bool = False) -> dict[tuple[int, int], float]:
-    picked = threats.take(threats.debris == debris)
-    return {
-        (t, z): p for t, z, p in zip(picked.track.tolist(), picked.zone.tolist(), picked.p_hit.tolist(), strict=True)
-    }
-
 
 # ---- what falls ---------------------------------------------------------------------------------------------------
 
@@ -281,158 +161,6 @@ def test_gap_in_time_lets_go_what_came_down_in_it() -> None:
     run.tick(0.0, track(), falls((0, 0), 20.0))
     assert len(run.tick(4000.0)) == 0
     assert run.state == ThreatsState(objects=run.state.objects)
-
-
-# ---- drones -------------------------------------------------------------------------------------------------------
-
-
-WEST = (-4000.0, 0.0, 500.0, 45.0, 0.0, 0.0, 8.5)
-
-
-def drone(seconds: float = 0.0, **more: Any) -> Tracks:
-    """45 m/s towards the base from 4 km in the west, at 500 m."""
-    return track(**({"seconds": seconds, "model": OTHER, "cls": DRONE, "mean": WEST, "p_ballistic": 0.1} | more))
-
-
-def come(run: Run, mean: Sequence[float] = WEST, for_s: int = 12, seconds: float = 0.0, **more: Any) -> Threats:
-    """What stands when a drone has flown straight on for so long, and is at `mean` at `seconds`."""
-    for k in range(for_s, -1, -1):
-        before = np.array(mean) - k * np.array([*mean[3:6], 0.0, 0.0, 0.0, 0.0])
-        threats = run.tick(seconds - k, drone(seconds - k, mean=before, **more))
-    return threats
-
-
-def test_drone_threatens_what_it_can_reach_and_when() -> None:
-    threats = come(Run())
-    found = rows(threats)
-    assert found[1, 0] > 0.08
-    here, hazard_m = shapely.Point(-4000.0, 0.0), catalogue()["drone"].hazard_radius_m
-    for zone, arrival_ns in zip(threats.zone.tolist(), threats.impact_time_ns.tolist(), strict=True):
-        metres = layout_of(SITE).zone_shapes[zone].distance(here) - hazard_m
-        assert (arrival_ns - START_NS) / SECOND_NS == pytest.approx(metres / 45.0, abs=0.1)
-
-
-def test_drone_that_flies_away_threatens_less_but_may_turn() -> None:
-    away = rows(come(Run(), (-4000.0, 0.0, 500.0, -45.0, 0.0, 0.0, 8.5)))
-    assert 0.0 < away[1, 0] < 0.1 * rows(come(Run()))[1, 0]
-
-
-def test_drone_overhead_is_there() -> None:
-    threats = come(Run(), (0.0, 100.0, 300.0, 45.0, 0.0, 0.0, 8.5), existence=0.97)
-    assert rows(threats)[1, 0] == pytest.approx(0.97)
-    assert threats.impact_time_ns[0] == START_NS
-
-
-@pytest.mark.parametrize("speed", [42.0, 46.0, 51.0])
-@pytest.mark.parametrize("cls", [DRONE, UNKNOWN])
-def test_what_comes_on_as_attack_drones_do_counts_within_twelve_seconds(speed: float, cls: int) -> None:
-    assert rows(come(Run(), (-4000.0, 0.0, 500.0, speed, 0.0, 0.0, 8.5), cls=cls))[1, 0] > 0.08
-
-
-@pytest.mark.parametrize(
-    "more",
-    [
-        {"mean": (-4000.0, 0.0, 500.0, 150.0, 0.0, 0.0, 8.5)},
-        {"mean": (-4000.0, 0.0, 500.0, 20.0, 0.0, 0.0, 8.5), "for_s": 30},
-        {"mean": (-4000.0, 0.0, 4000.0, 45.0, 0.0, 0.0, 8.5)},
-        {"mean": (-4000.0, 0.0, 1000.0, 45.0, 0.0, -20.0, 8.5)},
-        {"for_s": 8},
-        {"status": TENTATIVE},
-        {"model": BALLISTIC},
-        {"cls": class_index("bird")},
-        {"cls": class_index("aircraft")},
-        {"cls": class_index("helicopter")},
-    ],
-)
-def test_unknown_that_does_not_fly_as_drones_do_is_none(more: dict[str, Any]) -> None:
-    assert rows(come(Run(), cls=UNKNOWN)) != {}
-    assert rows(come(Run(), **({"cls": UNKNOWN} | more))) == {}
-
-
-def test_unknown_object_that_comes_on_is_taken_for_a_drone() -> None:
-    assert set(come(Run(), cls=UNKNOWN).cls.tolist()) == {DRONE}
-
-
-def test_how_slow_an_unknown_object_may_be_is_the_sites_to_say() -> None:
-    slow = (-4000.0, 0.0, 100.0, 15.0, 0.0, 0.0, 8.5)
-    careful = SITE.model_copy(
-        update={"policy": SITE.policy.model_copy(update={"drone": DronePolicy(unknown_from_mps=10.0)})}
-    )
-    assert rows(come(Run(), slow, for_s=40, cls=UNKNOWN)) == {}
-    assert rows(come(Run(careful), slow, for_s=40, cls=UNKNOWN)) != {}
-
-
-def test_what_jumps_and_stays_or_wanders_does_not_come_on() -> None:
-    """Echoes of the ground followed as one: 400 m in two seconds, then nothing; and a way that weaves."""
-    jumps = [(-4000.0 + 200.0 * min(k, 2), 0.0) for k in range(25)]
-    weaves = [(-4000.0 + 30.0 * k, 60.0 * math.sin(k / 3.0)) for k in range(25)]
-    for way in (jumps, weaves):
-        run = Run()
-        for k, (east, north) in enumerate(way):
-            seen = drone(float(k), mean=(east, north, 100.0, 30.0, 0.0, 0.0, 8.5), cls=UNKNOWN)
-            assert rows(run.tick(float(k), seen)) == {}
-
-
-def test_what_has_flown_slowly_was_not_fired() -> None:
-    """A flock that sinks for a moment may fit a bomb's flight; a track that began as a rocket's may too, and counts."""
-    run = Run()
-    come(run, (-1000.0, 0.0, 100.0, 15.0, 0.0, 0.0, 8.5), cls=UNKNOWN)
-    sinks = {"mean": (-985.0, 0.0, 100.0, 15.0, 0.0, -20.0, 8.5), "seconds": 1.0}
-    assert rows(run.tick(1.0, track(**sinks), falls((0.0, 0.0), 6.0))) == {}
-    assert rows(Run().tick(1.0, track(**sinks), falls((0.0, 0.0), 6.0))) != {}
-    # a rocket that took over the flock's track is fast
-    fast = {"mean": (-900.0, 0.0, 200.0, 250.0, 0.0, -80.0, 8.5), "seconds": 4.0}
-    for k in range(8):
-        run.tick(2.0 + k / 4.0, track(**(fast | {"seconds": 2.0 + k / 4.0})))
-    assert rows(run.tick(4.0, track(**fast), falls((0.0, 0.0), 7.0, seconds=4.0))) != {}
-
-
-def test_lost_drone_stands_until_it_would_have_come() -> None:
-    run = Run()
-    come(run, (-2000.0, 0.0, 50.0, 45.0, 0.0, 0.0, 8.5))
-    assert (1, 0) in rows(run.tick(35.0))
-    assert (1, 0) not in rows(run.tick(61.0))
-
-
-def test_noise_of_a_drone_s_velocity_is_averaged_out() -> None:
-    """Each look errs by 10 m/s of 45, one way and the other: the arrival stays within 3 %."""
-    run, arrivals = Run(), []
-    come(run)
-    for k in range(150):
-        seen = drone(0.1 * k, mean=(-4000.0, 0.0, 500.0, 45.0 + (10.0 if k % 2 else -10.0), 0.0, 0.0, 8.5))
-        threats = run.tick(0.1 * k, seen)
-        arrivals.append((int(threats.impact_time_ns[threats.zone == 0][0]) - at(0.1 * k)) / SECOND_NS)
-    metres = layout_of(SITE).zone_shapes[0].distance(shapely.Point(-4000.0, 0.0)) - catalogue()["drone"].hazard_radius_m
-    assert arrivals[-20:] == pytest.approx([metres / 45.0] * 20, rel=0.03)
-
-
-def test_drone_s_turn_is_followed_within_seconds() -> None:
-    run = Run()
-    come(run)
-    for k in range(1, 101):
-        turned = rows(run.tick(0.1 * k, drone(0.1 * k, mean=(-4000.0, 0.0, 500.0, 0.0, 45.0, 0.0, 8.5))))
-    straight = rows(come(Run(), (-4000.0, 0.0, 500.0, 0.0, 45.0, 0.0, 8.5)))
-    assert turned[1, 0] == pytest.approx(straight[1, 0], abs=0.01)
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.floats(-7.0, 7.0), st.floats(0.05, 3.0), st.integers(1, 12), st.floats(0.0, 6.3))
-def test_courses_share_out_one(course: float, sigma: float, parts: int, start: float) -> None:
-    """Sectors that fill the circle take all of the distribution, wherever they are cut."""
-    edges = start + np.linspace(0.0, 2.0 * math.pi, parts + 1)
-    between = np.array([[0.0, a, b] for a, b in itertools.pairwise(edges)])
-    total = p_course(course, sigma, TURN_SHARE, between).sum()
-    assert total == pytest.approx(1.0, abs=1e-9)
-
-
-def test_course_is_as_likely_as_drawn() -> None:
-    rng = np.random.default_rng(9)
-    n = 400_000
-    ahead = rng.random(n) >= stage.TURN_SHARE
-    course = np.where(ahead, rng.normal(6.1, math.radians(25.0), n), rng.uniform(0.0, 2.0 * math.pi, n))
-    share = (np.mod(course - 0.1, 2.0 * math.pi) < 0.3).mean()
-    p = p_course(6.1, math.radians(25.0), TURN_SHARE, np.array([[0.0, 0.1, 0.4]]))[0]
-    assert share == pytest.approx(p, abs=4.0 * math.sqrt(p * (1.0 - p) / n))
 
 
 # ---- debris -------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from opencram.site import Site
 from opencram.stages.plots_to_tracks import TracksState, let_go, plots_to_tracks, track_events
 from opencram.tables import CONFIRMED, TRACK_EVENTS, TrackEvent
 from skies import plots_of
-from small_site import SECOND_NS, START_NS, position, site_of, square
+from small_site import RADAR, SECOND_NS, START_NS, site_of, square
 
 CELL_M, CELL_RAD = 30.0, float(np.radians(1.5))
 EL_RAD = 0.2
@@ -21,13 +21,7 @@ Path = Callable[[float], list[Place]]
 
 def radar(cell_m: float = CELL_M, cell_rad: float = CELL_RAD) -> Site:
     """One radar with this resolution cell, which misses a look in ten."""
-    sensor = {
-        "id": "radar",
-        "position": position(0.0, 0.0),
-        "range_sigma_m": 10.0,
-        "azimuth_sigma_mrad": 2.0,
-        "elevation_sigma_mrad": 2.0,
-        "update_s": 0.1,
+    sensor = RADAR | {
         "detection": 0.9,
         "false_plots_per_scan": 5.0,
         "resolution": {
