@@ -116,6 +116,21 @@ def test_a_lost_track_goes_on_as_what_began_in_its_cell(seed: int) -> None:
     assert 3.3 <= after_s(split) <= 4.2
 
 
+def parting(time_s: float) -> list[Place]:
+    """One echo that becomes two after 3 s, each most of a cell from where it was."""
+    range_m, off = 6_000.0 - 200.0 * time_s, 0.8 * CELL_RAD
+    return [(range_m, 1.0)] if time_s < 3.0 else [(range_m, 1.0 - off), (range_m, 1.0 + off)]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_one_that_becomes_two_at_once_is_two_at_once(seed: int) -> None:
+    """The old number goes on as one of them, and as one of them only: the other is not lost over it."""
+    after, (split,) = follow(radar(), parting, 6.0, seed)
+    assert split.kind == "split"
+    assert all(len(tracks) == 2 for tracks in after[37:])
+    assert len({track for tracks in after for track in tracks}) == 2
+
+
 def test_beyond_its_cell_it_is_another_object() -> None:
     after, events = follow(radar(), jumping(1.5 * CELL_RAD), 6.0, 0)
     assert len({track for tracks in after for track in tracks}) == 2

@@ -111,6 +111,7 @@ def confirm(
     has bent it. The second array says which are so.
     """
     same, heir = np.full(len(chosen), -1, np.int64), np.zeros(len(chosen), np.bool_)
+    inherited = np.zeros(len(chosen), np.bool_)
     off, spread, mine, other = np.empty(3), np.empty((3, 3)), np.empty(3), np.empty(3)
     for i in range(len(chosen)):
         ready = real[i, SCORE] >= CONFIRM_SCORE and whole[i, COUNT] >= CONFIRM_PLOTS
@@ -118,7 +119,7 @@ def confirm(
             continue
         held = False
         for k in range(len(chosen)):
-            if whole[k, STATUS] != CONFIRMED or whole[i, APART] >= SIDE_BY_SIDE:
+            if whole[k, STATUS] != CONFIRMED or inherited[k] or whole[i, APART] >= SIDE_BY_SIDE:
                 continue
             dt_s, taken = (whole[i, TIME] - whole[k, TIME]) * 1e-9, chosen[k] >= 0 and partner[k] < 0
             at, speed = _agree(mean[i, OTHER], cov[i, OTHER], mean[k, OTHER], cov[k, OTHER], dt_s, off, spread)
@@ -132,7 +133,7 @@ def confirm(
                 heir[i] = in_one_cell(mine, other, wide * resolution)
             heir[i] = heir[i] or (shares and at)
             if heir[i] or (at and not taken):
-                same[i] = k
+                same[i], inherited[k] = k, heir[i]
                 break
             held = held or at
         if held and same[i] < 0:
