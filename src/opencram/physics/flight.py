@@ -348,8 +348,8 @@ def short_transition(
 ) -> None:
     """As `transition`, by one midpoint step with its tangent where that is exact enough, several times quicker.
 
-    One step of 0.1 s is off by 0.3 mm as a rule and by 16 mm and 9 mm/s at most, for a light bomb at 900 m/s; its tangent
-    leaves out what drag does to the change that drag makes. `slopes` (3, 9) is room to work.
+    One step of 0.1 s is off by 0.3 mm as a rule and by 16 mm and 9 mm/s at most, for a light bomb at 900 m/s; its
+    tangent leaves out what drag does to the change that drag makes. `slopes` (3, 9) is room to work.
     """
     half, inv_beta = 0.5 * dt_s, math.exp(-y[6])
     a = _accel(y[0], y[1], y[2], y[3], y[4], y[5], inv_beta, 0.0, env, air, drag)
