@@ -12,7 +12,7 @@ import numpy as np
 
 from opencram.physics.kernel import kernel
 from opencram.physics.layout import RANGE_RATE_SPAN_MPS
-from opencram.tables import FloatArray, IntArray
+from opencram.tables import BoolArray, FloatArray, IntArray
 
 CELL_SIGMAS = 4.0
 """A cell is so many of the radar's sigmas wide: weak fixed echoes, whose errors are up to three times as large, spread
@@ -90,19 +90,25 @@ def rivals(often: FloatArray, rated: bool, high: bool, size: FloatArray, ln_fals
     return dense * (RANGE_RATE_SPAN_MPS / RATE_CELL_MPS) if rated else dense
 
 
+def _among(track: IntArray, ordered: IntArray) -> BoolArray:
+    """Which of the tracks are among the ordered ones; at a scan's few plots several times quicker than `np.isin`."""
+    found: BoolArray = np.append(ordered, NO_TRACK - 1)[np.searchsorted(ordered, track)] == track
+    return found
+
+
 def learn(clutter: ClutterMap, own: IntArray, track: IntArray, moving: IntArray, now_ns: int, update_ns: int) -> None:
     """Take in a scan: the cells (m,) of its plots and the track that each went to, and which tracks move by now.
 
-    A plot is counted once it has waited, unless its track is one that moves.
+    A plot is counted once it has waited, unless its track is one of those `moving`, in ascending order.
     """
     if now_ns <= clutter.time_ns:
         return
     fresh = np.column_stack([own, track, np.full(len(own), now_ns)])
-    clutter.waiting = np.concatenate([clutter.waiting, fresh[~np.isin(track, moving)]])
+    clutter.waiting = np.concatenate([clutter.waiting, fresh[~_among(track, moving)]])
     if clutter.time_ns and now_ns - clutter.time_ns < COUNT_LOOKS * update_ns:
         return
     due = clutter.waiting[:, 2] <= now_ns - max(WAIT_NS, WAIT_LOOKS * update_ns)
-    counted = clutter.waiting[due & ~np.isin(clutter.waiting[:, 1], moving), 0]
+    counted = clutter.waiting[due & ~_among(clutter.waiting[:, 1], moving), 0]
     clutter.waiting = clutter.waiting[~due]
     looks = (now_ns - clutter.time_ns) / update_ns if clutter.time_ns else 0.0
     rate = clutter.rate * math.exp(-looks / LOOKS_KEPT)
