@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
-from shapely import MultiPolygon, Polygon, contains_xy, distance, get_coordinates, points
+from shapely import MultiPolygon, Polygon, contains_xy, distance, get_coordinates, points, segmentize
 
 from opencram.physics.air import GAS_JPKGK, HEAT_RATIO, SEA_PRESSURE_PA, isa
 from opencram.physics.frames import geodetic_to_enu
@@ -27,7 +27,7 @@ COLDEST_K, HOTTEST_K = 223.15, 328.15
 NEAREST_M = 1.0
 """Nearer than this a siren is no point, and its level no longer grows."""
 
-PLACES = 2_000
+PLACES = 4_000
 """A zone is looked at in about so many places, which finds its shares to half a percent."""
 MOST_LOOKED_AT = 200_000
 """A polygon that fills so little of its frame that more would have to be tried gets fewer places."""
@@ -147,7 +147,7 @@ def _hearing(site: Site, zone: str, shape: MultiPolygon) -> Hearing:
     its = serves[near]
     heard = np.isfinite(late).any(axis=0)
     own, stray = _first(late[:, its]), _first(late[:, ~its])
-    corners = _first(delays_s(site, get_coordinates(shape), near[its]))
+    edge = _first(delays_s(site, _outline(shape), near[its]))
     return Hearing(
         zone=zone,
         sirens=_ids(site, near[its]),
@@ -155,7 +155,7 @@ def _hearing(site: Site, zone: str, shape: MultiPolygon) -> Hearing:
         share=_share(own, area),
         delay_s=_within(own, area, HEARD_SHARE),
         median_s=_within(own, area, 0.5),
-        worst_s=_longest(np.concatenate([own, corners])),
+        worst_s=_longest(np.concatenate([own, edge])),
         strays=_ids(site, near[~its & heard]),
         stray_share=_share(stray, area),
     )
@@ -183,11 +183,25 @@ def _spread(part: Polygon, cell_m: float) -> FloatArray:
     """The centres of a square grid's cells that lie inside; one point where the polygon is too small for any."""
     west, south, east, north = part.bounds
     cell = max(cell_m, math.sqrt((east - west) * (north - south) / MOST_LOOKED_AT))
-    grid = np.meshgrid(np.arange(west + 0.5 * cell, east, cell), np.arange(south + 0.5 * cell, north, cell))
+    grid = np.meshgrid(_middles(west, east, cell), _middles(south, north, cell))
     x, y = (a.ravel() for a in grid)
     inside = contains_xy(part, x, y)
     at: FloatArray = np.column_stack([x, y])[inside]
     return at if len(at) else get_coordinates(part.point_on_surface())
+
+
+def _outline(shape: MultiPolygon) -> FloatArray:
+    """Points along a zone's borders (n, 2), its corners too: the place that hears last is often one of them."""
+    step = max(math.sqrt(shape.area / PLACES), shape.length / PLACES)
+    outline: FloatArray = get_coordinates(segmentize(shape, step))
+    return outline
+
+
+def _middles(low: float, high: float, cell_m: float) -> FloatArray:
+    """The middles of equal steps of at most a cell's side that fill an interval."""
+    n = math.ceil((high - low) / cell_m)
+    middles: FloatArray = low + (np.arange(n) + 0.5) * (high - low) / n
+    return middles
 
 
 def _share(late: FloatArray, area: FloatArray) -> float:
