@@ -40,7 +40,7 @@ from opencram.site import Site
 CONTRACT = {"schema", "version", "scenario", "site", "seed", "digest", "counts", "objects", "zones"}
 COUNTS = (
     *("launched", "tracked", "engaged", "intercepted", "impacts", "debris"),
-    *("zones_hit", "zones_warned_in_time", "phantom_alarms"),
+    *("zones_hit", "zones_warned_in_time", "zones_heard_in_time", "phantom_alarms"),
 )
 OBJECT = {"id", "class_true", "class", "track", "outcome", "zone", "lat", "lon", "distance_m"}
 ZONE = {"id", "first_alert", "first_impact", "lead_s"}
@@ -69,7 +69,7 @@ def test_the_contract_keys_are_there(summary: dict[str, Any]) -> None:
 
 
 def test_the_counts_are_those_worked_out_by_hand(summary: dict[str, Any]) -> None:
-    assert tuple(summary["counts"].values()) == (3, 2, 1, 1, 2, 3, 3, 2, 1)
+    assert tuple(summary["counts"].values()) == (3, 2, 1, 1, 2, 3, 3, 2, 1, 1)
 
 
 def test_each_object_has_its_track_outcome_and_smallest_zone(summary: dict[str, Any]) -> None:
@@ -111,6 +111,34 @@ def test_an_alert_after_the_impact_has_a_negative_lead_and_is_not_in_time(site: 
 def test_in_time_means_the_whole_time_to_shelter(site: Site, alert_s: float, in_time: int) -> None:
     told = summary_of(site, decisions=with_warnings(warning(alert_s, "inner", "alert", (1,))))
     assert told["counts"]["zones_warned_in_time"] == in_time
+
+
+def test_zones_tell_how_late_and_where_their_sirens_are_heard(summary: dict[str, Any]) -> None:
+    """Siren 1 stands in the middle of both squares and is heard for 500 m at 340.3 m/s, siren 2 140 m from east's."""
+    inner, outer, east, west = summary["zones"]
+    assert inner["heard_share"] == 1.0
+    assert 200.0 < inner["sound_s"] * 340.3 < 200.0 * np.sqrt(2.0)
+    assert inner["lead_heard_s"] == pytest.approx(15.0 - inner["sound_s"], abs=0.002)
+    assert outer["heard_share"] == pytest.approx(np.pi * 500.0**2 / 2_000.0**2, abs=0.005)
+    assert outer["sound_s"] == pytest.approx(np.sqrt(0.9) * 500.0 / 340.3, abs=0.02)
+    assert (east["lead_s"], east["lead_heard_s"]) == (None, None)
+    assert east["sound_s"] is not None
+    assert (west["sound_s"], west["heard_share"], west["lead_heard_s"]) == (None, 0.0, None)
+
+
+@pytest.mark.parametrize(("alert_s", "in_time"), [(9.0, 1), (9.5, 0)])
+def test_heard_in_time_means_that_the_sound_too_has_come(site: Site, alert_s: float, in_time: int) -> None:
+    """Ten seconds to shelter and an impact after 20 s: 0.6 to 0.9 s of sound are left of the first second only."""
+    told = summary_of(site, decisions=with_warnings(warning(alert_s, "inner", "alert", (1,))))
+    assert told["counts"]["zones_warned_in_time"] == 1
+    assert told["counts"]["zones_heard_in_time"] == in_time
+
+
+def test_a_zone_that_hears_its_sirens_in_part_is_not_heard_in_time(site: Site) -> None:
+    told = summary_of(site, decisions=with_warnings(warning(2.0, "outer", "alert", (1,))))
+    assert told["counts"]["zones_warned_in_time"] == 1
+    assert row(told["zones"], "outer")["lead_heard_s"] > 15.0
+    assert told["counts"]["zones_heard_in_time"] == 0
 
 
 def test_a_pre_alert_is_no_alert(site: Site) -> None:
@@ -177,8 +205,7 @@ def test_without_truth_every_confirmed_track_is_an_object(site: Site) -> None:
     assert [o["outcome"] for o in told["objects"]][:2] == ["impact", "impact"]
     assert row(told["objects"], "T7")["outcome"] == "left"
     assert row(told["objects"], "T1")["zone"] == "inner"  # where it was last predicted
-    unknown = {"launched", "intercepted", "impacts", "debris", "zones_hit", "zones_warned_in_time", "phantom_alarms"}
-    assert {name for name, n in told["counts"].items() if n is None} == unknown
+    assert {name for name, n in told["counts"].items() if n is not None} == {"tracked", "engaged"}
     assert all(z["first_impact"] is None and z["lead_s"] is None for z in told["zones"])
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from opencram import __version__
+from opencram.physics.sound import HEARD_SHARE, Hearing, hearing_of
 from opencram.report.evidence import (
     Columns,
     Decisions,
@@ -114,7 +115,7 @@ def summarize(
     things = [_true_object(found, o) for o in truth.hostile] if truth else None
     objects = [_track_object(found, n) for n in found.tracks] if things is None else things
     debris = _debris(found)
-    zones = [_zone(found, zone.id, objects) for zone in site.zones]
+    zones = [_zone(found, hearing, objects) for hearing in hearing_of(site)]
     return {
         "schema": SCHEMA,
         "version": __version__,
@@ -247,7 +248,8 @@ def _class_of(found: Findings, track: int) -> str:
     return str((found.tracks[track] if impacts is None else impacts)["class"][-1])
 
 
-def _zone(found: Findings, zone: str, objects: Sequence[Row]) -> Row:
+def _zone(found: Findings, heard: Hearing, objects: Sequence[Row]) -> Row:
+    zone = heard.zone
     told = [w for w in found.decisions.warnings if w.zone == zone]
     hits = [o for o in objects if o["outcome"] == "impact" and zone in o["zones"]]
     first_hit = min((o["end_time"] for o in hits), default=None)
@@ -258,6 +260,9 @@ def _zone(found: Findings, zone: str, objects: Sequence[Row]) -> Row:
         "first_alert": _first(told, "alert"),
         "first_impact": first_hit if known else None,
         "lead_s": lead,
+        "sound_s": None if heard.delay_s is None else round(heard.delay_s, 3),
+        "heard_share": round(heard.share, 3),
+        "lead_heard_s": None if lead is None or heard.delay_s is None else round(lead - heard.delay_s, 3),
         "first_pre_alert": _first(told, "pre-alert"),
         "all_clear": next((iso(w.time_ns) for w in reversed(told) if w.state in ("all-clear", "cancel")), None),
         "impacts": len(hits) if known else None,
@@ -376,12 +381,12 @@ def _counts(
     tracked = sum(o["track"] is not None for o in objects)
     engaged = sum(bool(o["engaged"]) for o in objects)
     names = ("launched", "tracked", "engaged", "intercepted", "impacts", "debris", "zones_hit")
+    warned = ("zones_warned_in_time", "zones_heard_in_time", "phantom_alarms")
     if found.truth is None:
-        unknown: dict[str, int | None] = dict.fromkeys((*names, "zones_warned_in_time", "phantom_alarms"))
+        unknown: dict[str, int | None] = dict.fromkeys((*names, *warned))
         return unknown | {"tracked": tracked, "engaged": engaged}
     outcomes = [o["outcome"] for o in objects]
     shelter_s = {zone.id: zone.time_to_shelter_s for zone in found.site.zones}
-    warned = [z for z in zones if z["lead_s"] is not None and z["lead_s"] >= shelter_s[z["id"]]]
     numbers = (
         len(objects),
         tracked,
@@ -390,9 +395,17 @@ def _counts(
         outcomes.count("impact"),
         len(debris),
         sum(z["first_impact"] is not None for z in zones),
+        sum(z["lead_s"] is not None and z["lead_s"] >= shelter_s[z["id"]] for z in zones),
+        sum(_heard_in_time(z, shelter_s[z["id"]]) for z in zones),
+        sum(is_phantom(found, w) for w in found.decisions.warnings),
     )
-    phantoms = sum(is_phantom(found, w) for w in found.decisions.warnings)
-    return {**dict(zip(names, numbers, strict=True)), "zones_warned_in_time": len(warned), "phantom_alarms": phantoms}
+    return dict(zip((*names, *warned), numbers, strict=True))
+
+
+def _heard_in_time(zone: Row, shelter_s: float) -> bool:
+    """Whether a zone that was hit hears its sirens nearly everywhere, and had its time to shelter left when it did."""
+    lead = zone["lead_heard_s"]
+    return lead is not None and lead >= shelter_s and zone["heard_share"] >= HEARD_SHARE
 
 
 def is_phantom(found: Findings, warning: ZoneWarning) -> bool:
