@@ -16,7 +16,7 @@ SUMMARY_KEYS = ("schema", "version", "scenario", "site", "seed", "digest", "coun
 
 
 def check_file(path: Path) -> str:
-    """What the file is, in a few words; InputError says what is wrong with it."""
+    """What the file is, in a few words, and on a line each what to know about it; InputError says what is wrong."""
     if path.is_dir():
         path = path / "run.json"
     if not path.exists():
@@ -55,10 +55,12 @@ def _yaml(path: Path) -> str:
 
 
 def _site(path: Path) -> str:
+    from opencram.coverage import amiss
     from opencram.site import load_site
 
     site = load_site(path)
-    return f"a site with {_several(len(site.zones), 'zone')} and {_several(len(site.sensors), 'sensor')}"
+    what = f"a site with {_several(len(site.zones), 'zone')} and {_several(len(site.sensors), 'sensor')}"
+    return "\n".join([what, *amiss(site)])
 
 
 def _scenario(path: Path) -> str:

@@ -172,12 +172,37 @@ def check(
     bad = 0
     for path in files:
         try:
-            typer.echo(f"{path}: ok, {check_file(path)}")
+            what, *warnings = check_file(path).splitlines()
+            typer.echo(f"{path}: ok, {what}")
+            for warning in warnings:
+                typer.echo(f"{path}: warning: {warning}", err=True)
         except InputError as error:
             bad += 1
             typer.echo(str(error), err=True)
     if bad:
         raise typer.Exit(2)
+
+
+@app.command(epilog="Example: opencram coverage baghdad-embassy --out coverage")
+def coverage(
+    site: Annotated[str, typer.Argument(metavar="SITE", help="A built-in site or a site's YAML file.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A folder for the map (PNG) and its areas (GeoJSON).")
+    ] = None,
+    lang: Annotated[Language, typer.Option(help="The language of the map.")] = "en",
+) -> None:
+    """Say which zones hear which sirens, how late, and who hears those of others; with --out draw it too."""
+    from opencram.coverage import COLUMNS, amiss, table
+    from opencram.report.coverage_map import write_coverage
+    from opencram.site import load_site
+    from opencram.terminal import print_rows
+
+    loaded = load_site(site)
+    print_rows("Who hears the sirens", COLUMNS, table(loaded))
+    for warning in amiss(loaded):
+        typer.echo(f"{site}: warning: {warning}", err=True)
+    for path in write_coverage(loaded, out, lang) if out else ():
+        typer.echo(path)
 
 
 @app.command("list", epilog="Example: opencram list scenarios")

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import ArrayLike
-from shapely import MultiPolygon, Polygon, contains_xy, distance, get_coordinates, points, segmentize
+from numpy.typing import ArrayLike, NDArray
+from shapely import MultiPolygon, Polygon, contains_xy, distance, get_coordinates, points, relate_pattern, segmentize
 
 from opencram.physics.air import GAS_JPKGK, HEAT_RATIO, SEA_PRESSURE_PA, isa
 from opencram.physics.frames import geodetic_to_enu
@@ -29,6 +29,8 @@ NEAREST_M = 1.0
 
 PLACES = 4_000
 """A zone is looked at in about so many places, which finds its shares to half a percent."""
+SHARE_GROUND = "T********"
+"""DE-9IM: two zones have more than a border in common."""
 MOST_LOOKED_AT = 200_000
 """A polygon that fills so little of its frame that more would have to be tried gets fewer places."""
 
@@ -49,9 +51,9 @@ class Hearing:
     median_s: float | None
     worst_s: float | None
     strays: tuple[str, ...]
-    """Sirens that do not serve it and are heard in it."""
+    """Sirens that are heard somewhere in it and are not for that place: it lies in no zone that they serve."""
     stray_share: float
-    """Of its area, hears one of these."""
+    """Of its area, hears one that is not for it."""
 
 
 # ---- sound in air ------------------------------------------------------------------------------------------------
@@ -145,20 +147,35 @@ def _hearing(site: Site, zone: str, shape: MultiPolygon) -> Hearing:
     at, area = places_in(shape)
     late = delays_s(site, at, near)
     its = serves[near]
-    heard = np.isfinite(late).any(axis=0)
-    own, stray = _first(late[:, its]), _first(late[:, ~its])
-    edge = _first(delays_s(site, _outline(shape), near[its]))
+    own, edge = _first(late[:, its]), _first(delays_s(site, _outline(shape), near[its]))
+    stray = np.where(_meant(site, shape, at, near), np.inf, late)
     return Hearing(
         zone=zone,
         sirens=_ids(site, near[its]),
-        idle=_ids(site, near[its & ~heard]),
+        idle=_ids(site, near[its & ~_ever(late)]),
         share=_share(own, area),
         delay_s=_within(own, area, HEARD_SHARE),
         median_s=_within(own, area, 0.5),
         worst_s=_longest(np.concatenate([own, edge])),
-        strays=_ids(site, near[~its & heard]),
-        stray_share=_share(stray, area),
+        strays=_ids(site, near[_ever(stray)]),
+        stray_share=_share(_first(stray), area),
     )
+
+
+def _meant(site: Site, shape: MultiPolygon, at: FloatArray, sirens: IntArray) -> NDArray[np.bool_]:
+    """Which points (n, 2) of a zone each of these sirens is for, (n, s): they lie in a zone that it serves."""
+    meant = np.zeros((len(at), len(sirens)), bool)
+    shapes = layout_of(site).zone_shapes
+    for z in np.flatnonzero(relate_pattern(shapes, shape, SHARE_GROUND)).tolist():
+        serves = np.array([site.zones[z].id in site.sirens[i].zones for i in sirens.tolist()], bool)
+        if serves.any():
+            np.logical_or(meant, contains_xy(shapes[z], at)[:, None] & serves, out=meant)
+    return meant
+
+
+def _ever(late: FloatArray) -> NDArray[np.bool_]:
+    """Which sirens are heard at one point or more, (s,) from (n, s)."""
+    return np.asarray(np.isfinite(late).any(axis=0), np.bool_)
 
 
 def _ids(site: Site, sirens: IntArray) -> tuple[str, ...]:

@@ -71,6 +71,16 @@ def as_svg(figure: Figure, label: str) -> str:
     return text.replace("<svg ", f'<svg role="img" aria-label="{escape(label, quote=True)}" ', 1)
 
 
+def as_png(figure: Figure, dots_per_inch: int = 200) -> bytes:
+    """The figure as a PNG, the same bytes each time."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    buffer = io.BytesIO()
+    figure.set_dpi(dots_per_inch)
+    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})  # type: ignore[no-untyped-call]
+    return buffer.getvalue()
+
+
 @dataclass
 class Labels:
     """Places labels so that none lies on another: the first free place around its point, else none at all."""
@@ -98,7 +108,14 @@ class Labels:
                 return True
         return False
 
-    def put_inside(self, shape: BaseGeometry, text: str, size_pt: float = FONT_PT, **style: Any) -> bool:  # noqa: ANN401
+    def put_inside(
+        self,
+        shape: BaseGeometry,
+        text: str,
+        size_pt: float = FONT_PT,
+        or_beside: bool = True,
+        **style: Any,  # noqa: ANN401
+    ) -> bool:
         """Write `text` in a polygon, best where all of it is inside, or else beside it; whether there was room."""
         from shapely.geometry import Point, box
 
@@ -111,7 +128,7 @@ class Labels:
             p for p in places if shape.covers(box(p[0] - width / 2, p[1] - height, p[0] + width / 2, p[1] + height))
         ]
         partly = [p for p in places if p not in whole and shape.covers(Point(p))]
-        beside = [(best.x, south - height), (best.x, north + height)]
+        beside = [(best.x, south - height), (best.x, north + height)] if or_beside else []
         return any(self._write(x, y, text, size_pt, **style) for x, y in whole + partly + beside)
 
     def _size(self, text: str, size_pt: float) -> tuple[float, float]:

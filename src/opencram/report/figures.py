@@ -10,6 +10,8 @@ import numpy as np
 
 from opencram.report import drawing as d
 from opencram.report.drawing import Labels, as_svg, new_axes, new_figure
+from opencram.report.maps import Box, finish_map, map_axes, padded
+from opencram.report.maps import said as _t
 from opencram.report.metrics import Row, ellipse_of, enu_of
 from opencram.report.places import Ellipse
 from opencram.report.run import Run, title_of
@@ -18,8 +20,6 @@ from opencram.tables import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-Box = tuple[float, float, float, float]
 
 ELLIPSE_STYLES = ((":", 0.9), ("--", 0.9), ("-", 1.3))
 """At the first alert, three seconds later, and at the last prediction."""
@@ -31,19 +31,19 @@ RINGS_M = (500.0, 1_000.0, 2_000.0, 5_000.0, 10_000.0, 20_000.0)
 def overview_map(run: Run, language: Language) -> str:
     """Zones, tracks from their first plot on, where they came from, and where they ended."""
     box = _overview_box(run)
-    axes, labels = _map_axes(run, box)
+    axes, labels = map_axes(box, _marks(run))
     _draw_launch_areas(run, axes, language)
     _draw_tracks(run, axes)
     _draw_outcomes(run, axes, None, language)
     _draw_equipment(run, axes, language)
     _draw_zones(run, axes, labels, language, only_large=True)
     _draw_rings(run, axes, labels)
-    return _finish_map(axes, language, _t(language, "Overview map", "Carte d’ensemble"))
+    return as_svg(finish_map(axes, language), _t(language, "Overview map", "Carte d’ensemble"))
 
 
 def impact_map(run: Run, language: Language) -> str:
     """Where things came down, and how well that was foretold."""
-    axes, labels = _map_axes(run, _impact_box(run))
+    axes, labels = map_axes(_impact_box(run), _marks(run))
     _draw_debris(run, axes, language)
     _draw_ellipses(run, axes, language)
     _draw_undefended(run, axes, language)
@@ -51,7 +51,7 @@ def impact_map(run: Run, language: Language) -> str:
     _draw_outcomes(run, axes, labels, language)
     _draw_zones(run, axes, labels, language)
     _draw_rings(run, axes, labels)
-    return _finish_map(axes, language, _t(language, "Map of the impacts", "Carte des impacts"))
+    return as_svg(finish_map(axes, language), _t(language, "Map of the impacts", "Carte des impacts"))
 
 
 def timeline(run: Run, language: Language) -> str:
@@ -134,50 +134,6 @@ def gospa_parts(run: Run, language: Language) -> str:
     axes.set_ylabel(_t(language, "GOSPA² (1,000 m²)", "GOSPA² (1\u202f000 m²)"), fontsize=d.FONT_PT)
     figure.legend(loc="outside lower center", ncols=3, fontsize=7, frameon=False)
     return as_svg(figure, _t(language, "GOSPA over time", "GOSPA au cours du temps"))
-
-
-def _map_axes(run: Run, box: Box) -> tuple[Axes, Labels]:
-    west, south, east, north = box
-    height_in = min(7.6, max(3.6, 6.2 * (north - south) / (east - west) + 0.9))
-    axes = new_axes(new_figure(height_in))
-    axes.set_xlim(west, east)
-    axes.set_ylim(south, north)
-    axes.set_aspect("equal", adjustable="box")
-    points = min(d.WIDTH_IN - 0.9, (height_in - 0.9) * (east - west) / (north - south)) * 72.0
-    labels = Labels(axes, points / (east - west))
-    labels.avoid(_marks(run))
-    labels.reserve(0.92, 0.84, 1.0, 1.0)  # the north arrow
-    labels.reserve(0.0, 0.0, 0.3, 0.08)  # the scale bar
-    return axes, labels
-
-
-def _finish_map(axes: Axes, language: Language, label: str) -> str:
-    axes.set_xlabel(_t(language, "metres east of the site’s origin", "mètres à l’est de l’origine"), fontsize=d.FONT_PT)
-    axes.set_ylabel(_t(language, "metres north", "mètres au nord"), fontsize=d.FONT_PT)
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(lambda v, _: f"{v:,.0f}".replace(",", "\u202f").replace("-", "−"))
-    _scale_and_north(axes)
-    handles, names = axes.get_legend_handles_labels()
-    unique = dict(zip(names, handles, strict=True))
-    figure = axes.figure
-    figure.legend(list(unique.values()), list(unique), loc="outside lower center", ncols=4, fontsize=7, frameon=False)
-    return as_svg(figure, label)  # type: ignore[arg-type]
-
-
-def _scale_and_north(axes: Axes) -> None:
-    west, east = axes.get_xlim()
-    south, north = axes.get_ylim()
-    span = east - west
-    length = max(s for s in (50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000) if s <= max(span / 4.0, 50))
-    x, y = west + 0.03 * span, south + 0.03 * (north - south)
-    axes.plot([x, x + length], [y, y], color=d.INK, lw=3, solid_capstyle="butt", zorder=9)
-    name = f"{length} m" if length < 1_000 else f"{length // 1_000} km"
-    axes.text(x + length / 2, y + 0.012 * (north - south), name, fontsize=7, ha="center", va="bottom", zorder=9)
-    tip = (east - 0.04 * span, north - 0.02 * (north - south))
-    axes.annotate(
-        "N", tip, (tip[0], tip[1] - 0.09 * (north - south)), fontsize=9, fontweight="bold", ha="center", va="center",
-        arrowprops={"arrowstyle": "->", "color": d.INK, "lw": 1.2}, zorder=9,
-    )  # fmt: skip
 
 
 def _draw_zones(run: Run, axes: Axes, labels: Labels, language: Language, only_large: bool = False) -> None:
@@ -345,7 +301,7 @@ def _impact_box(run: Run) -> Box:
     for zone, shape in zip(run.site.zones, run.places.layout.zone_shapes, strict=True):
         if zone.protected:
             points += [np.array(shape.bounds[:2]), np.array(shape.bounds[2:])]
-    return _padded(points, 0.12)
+    return padded(points, 0.12)
 
 
 def _overview_box(run: Run) -> Box:
@@ -360,18 +316,7 @@ def _overview_box(run: Run) -> Box:
         for o in run.summary["objects"]
         if o.get("launch_lat") is not None
     ]
-    return _padded(points, 0.05)
-
-
-def _padded(points: Sequence[FloatArray], share: float) -> Box:
-    low, high = np.min(points, axis=0), np.max(points, axis=0)
-    span = np.maximum(high - low, 400.0)
-    # no map narrower than half of what it is high, or the other way round
-    span = np.maximum(span, span[::-1] * 0.55)
-    middle = (low + high) / 2.0
-    west, south = middle - span * (0.5 + share)
-    east, north = middle + span * (0.5 + share)
-    return float(west), float(south), float(east), float(north)
+    return padded(points, 0.05)
 
 
 def _last_s(run: Run, zero: int) -> float:
@@ -455,7 +400,3 @@ def _timeline_legend(axes: Axes, language: Language) -> None:
         Patch(facecolor=d.VERMILLION, alpha=0.75, edgecolor=d.INK, lw=0.4, label=_t(language, "alert", "alerte")),
     ]
     axes.figure.legend(handles=handles, loc="outside lower center", ncols=5, fontsize=7, frameon=False)
-
-
-def _t(language: Language, en: str, fr: str) -> str:
-    return fr if language == "fr" else en
