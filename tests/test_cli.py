@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = ("run", "replay", "report", "study", "new-site", "check", "list", "warmup")
+COMMANDS = ("run", "replay", "report", "study", "new-site", "check", "coverage", "list", "warmup")
 
 
 def opencram(*args: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -86,6 +86,7 @@ def test_no_command_shows_the_help() -> None:
         (["new-site", "camp", "--lat", "91", "--lon", "0"], "--lat"),
         (["new-site", "camp", "--lat", "north", "--lon", "0"], "--lat"),
         (["check"], "FILE"),
+        (["coverage"], "Missing argument 'SITE'"),
     ],
 )
 def test_a_wrong_command_line_is_one_sentence(args: list[str], said: str) -> None:

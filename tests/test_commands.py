@@ -222,6 +222,27 @@ def test_check_goes_on_after_a_bad_file(home: Path, folder: Path) -> None:
     assert [line.split(":")[0].split()[0] for line in ended.stderr.splitlines()] == ["bad.yaml", "missing.csv"]
 
 
+def test_a_new_site_hears_its_sirens_and_check_tells_of_one_that_does_not(home: Path) -> None:
+    done("new-site", "heard", "--lat", "33.3", "--lon", "44.4", cwd=home)
+    assert opencram("check", "heard/site.yaml", cwd=home).stderr == ""
+    text = (home / "heard" / "site.yaml").read_text()
+    (home / "heard" / "site.yaml").write_text(text.replace("zones: [farms]", "zones: [town]"))
+    ended = opencram("check", "heard/site.yaml", cwd=home)
+    assert ended.returncode == 0
+    assert ended.stderr.splitlines() == [
+        "heard/site.yaml: warning: no siren serves 1 of 4 zones: 'farms'",
+        "heard/site.yaml: warning: siren 'siren-farms' serves zone 'town' and is heard nowhere in it",
+    ]
+
+
+def test_coverage_is_a_table_a_picture_and_its_areas(home: Path) -> None:
+    printed = done("coverage", "baghdad-embassy", "--out", "cover", "--lang", "fr", cwd=home)
+    assert printed.splitlines()[-2:] == ["cover/coverage.png", "cover/coverage.geojson"]
+    assert re.search(r"^ embassy +2,000 +10 +2 +100 ", printed, re.MULTILINE)
+    assert (home / "cover" / "coverage.png").read_bytes().startswith(b"\x89PNG\r\n")
+    assert json.loads((home / "cover" / "coverage.geojson").read_text())["type"] == "FeatureCollection"
+
+
 def test_lists_are_of_what_is_there(home: Path) -> None:
     from opencram.physics.threats import catalogue
     from opencram.site import site_names
@@ -255,6 +276,8 @@ def test_lists_are_of_what_is_there(home: Path) -> None:
         (["check", "notes.txt"], ".txt"),
         (["check", "list.yaml"], "list.yaml"),
         (["check", "other.yaml"], "other.yaml"),
+        (["coverage", "baghdad"], "baghdad-embassy"),
+        (["coverage", "baghdad-embassy", "--out", "notes.txt"], "notes.txt"),
         (["report", "missing"], "run.json"),
         (["study", "missing.yaml", "--out", "study"], "missing.yaml"),
     ],

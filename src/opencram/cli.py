@@ -198,10 +198,11 @@ def coverage(
     from opencram.terminal import print_rows
 
     loaded = load_site(site)
+    written = write_coverage(loaded, out, lang) if out else []
     print_rows("Who hears the sirens", COLUMNS, table(loaded))
     for warning in amiss(loaded):
         typer.echo(f"{site}: warning: {warning}", err=True)
-    for path in write_coverage(loaded, out, lang) if out else ():
+    for path in written:
         typer.echo(path)
 
 

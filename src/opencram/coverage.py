@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from shapely import MultiPolygon, Point, transform, union_all
+from shapely import MultiPolygon, Point, make_valid, transform, union_all
 from shapely.geometry import mapping
 
 from opencram.physics.layout import layout_of
@@ -163,7 +163,7 @@ def _siren_features(site: Site) -> Iterator[dict[str, Any]]:
 
 
 def _degrees(site: Site, area: MultiPolygon) -> dict[str, Any]:
-    """A GeoJSON geometry in degrees to a centimetre."""
+    """A GeoJSON geometry in degrees to a centimetre; where slivers then cross themselves, they are mended."""
     lonlat = transform(area, lambda enu: np.round(layout_of(site).latlon_deg(enu)[:, ::-1], 7))
-    geometry: dict[str, Any] = mapping(lonlat)
+    geometry: dict[str, Any] = mapping(make_valid(lonlat, method="structure", keep_collapsed=False))
     return geometry

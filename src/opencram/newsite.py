@@ -35,10 +35,14 @@ def write_new_site(name: str, lat_deg: float, lon_deg: float, folder: Path) -> l
     """Write a site's YAML and GeoJSON into `folder`; InputError for a bad position or files that are already there."""
     _check_position(lat_deg, lon_deg)
     template = (resources.files("opencram") / "data" / "new-site" / YAML_DOCUMENT).read_text("utf-8")
-    town_lon = _corner(lat_deg, lon_deg, 2_100.0, 0.0)[0]
+    town_lon, farms_lon = (_corner(lat_deg, lon_deg, east_m, 0.0)[0] for east_m in (2_100.0, -2_100.0))
     texts = {
         folder / YAML_DOCUMENT: template.format(
-            name=json.dumps(name), lat=f"{lat_deg:.6f}", lon=f"{lon_deg:.6f}", town_lon=f"{town_lon:.6f}"
+            name=json.dumps(name),
+            lat=f"{lat_deg:.6f}",
+            lon=f"{lon_deg:.6f}",
+            town_lon=f"{town_lon:.6f}",
+            farms_lon=f"{farms_lon:.6f}",
         ),
         folder / ZONES_DOCUMENT: _zones(lat_deg, lon_deg),
     }

@@ -29,6 +29,7 @@ NEAREST_M = 1.0
 
 PLACES = 4_000
 """A zone is looked at in about so many places, which finds its shares to half a percent."""
+RIM = 64
 SHARE_GROUND = "T********"
 """DE-9IM: two zones have more than a border in common."""
 MOST_LOOKED_AT = 200_000
@@ -147,7 +148,7 @@ def _hearing(site: Site, zone: str, shape: MultiPolygon) -> Hearing:
     at, area = places_in(shape)
     late = delays_s(site, at, near)
     its = serves[near]
-    own, edge = _first(late[:, its]), _first(delays_s(site, _outline(shape), near[its]))
+    own, edge = _first(late[:, its]), _first(delays_s(site, _last_to_hear(site, shape, near[its]), near[its]))
     stray = np.where(_meant(site, shape, at, near), np.inf, late)
     return Hearing(
         zone=zone,
@@ -207,11 +208,14 @@ def _spread(part: Polygon, cell_m: float) -> FloatArray:
     return at if len(at) else get_coordinates(part.point_on_surface())
 
 
-def _outline(shape: MultiPolygon) -> FloatArray:
-    """Points along a zone's borders (n, 2), its corners too: the place that hears last is often one of them."""
+def _last_to_hear(site: Site, shape: MultiPolygon, sirens: IntArray) -> FloatArray:
+    """Points (n, 2) one of which hears last: along the zone's borders, and inside it where a siren is just heard."""
     step = max(math.sqrt(shape.area / PLACES), shape.length / PLACES)
-    outline: FloatArray = get_coordinates(segmentize(shape, step))
-    return outline
+    turn = np.linspace(0.0, 2.0 * math.pi, RIM, endpoint=False)
+    reach = np.array([site.sirens[i].audible_m for i in sirens.tolist()]) * (1.0 - 1e-9)
+    circles = np.column_stack([np.cos(turn), np.sin(turn)]) * reach[:, None, None]
+    rims = (siren_enu_m(site)[sirens, None, :2] + circles).reshape(-1, 2)
+    return np.concatenate([get_coordinates(segmentize(shape, step)), rims[contains_xy(shape, rims)]])
 
 
 def _middles(low: float, high: float, cell_m: float) -> FloatArray:
