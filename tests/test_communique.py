@@ -53,8 +53,10 @@ Debris of what was shot down came down in three pieces:
 - Green Zone: three, at 700 m, 760 m and 820 m.
 
 WARNINGS
-- Compound: alert at 20:30:05, 15 s before the first impact; all-clear at 20:30:50.
-- Green Zone: alert at 20:30:04, 16 s before the first impact; all-clear at 20:30:52.
+- Compound: alert at 20:30:05, 15 s before the first impact (14 s from when its sirens
+  are heard); all-clear at 20:30:50.
+- Green Zone: alert at 20:30:04, 16 s before the first impact (15 s from when its sirens
+  are heard, by 20% of it); all-clear at 20:30:52.
 - Eastside: HIT WITHOUT AN ALERT.
 - Also alerted, and not hit: Westside (20:30:06).
 Sirens of the alerted zones: 1 of 2 (siren-1).
@@ -90,10 +92,10 @@ Débris de ce qui a été abattu : trois morceaux, tombés ainsi :
 - Zone verte : trois, à 700 m, à 760 m et à 820 m.
 
 ALERTES
-- Enceinte : alerte à 20 h 30 min 05 s, 15 s avant le premier impact ; fin d’alerte à
-  20 h 30 min 50 s.
-- Zone verte : alerte à 20 h 30 min 04 s, 16 s avant le premier impact ; fin d’alerte à
-  20 h 30 min 52 s.
+- Enceinte : alerte à 20 h 30 min 05 s, 15 s avant le premier impact (14 s dès que ses
+  sirènes s’entendent) ; fin d’alerte à 20 h 30 min 50 s.
+- Zone verte : alerte à 20 h 30 min 04 s, 16 s avant le premier impact (15 s dès que ses
+  sirènes s’entendent, sur 20 % de son étendue) ; fin d’alerte à 20 h 30 min 52 s.
 - Quartier est : TOUCHÉE SANS ALERTE.
 - Également alertées, sans impact : quartier ouest (20 h 30 min 06 s).
 Sirènes des zones alertées : 1 sur 2 (siren-1).

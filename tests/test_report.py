@@ -81,12 +81,33 @@ def test_the_headline_has_the_runs_figures(page: html.HtmlElement) -> None:
 
 
 def test_each_zone_alerted_or_hit_has_its_lead_time(page: html.HtmlElement) -> None:
-    assert rows(page, "Lead time") == [
+    told = rows(page, "Lead time")
+    assert [r[:5] + r[7:] for r in told] == [
         ["Compound", "20:30:03", "20:30:05", "20:30:20", "15.0 s", "10.0 s", "20:30:50", "in time"],
-        ["Green Zone", "–", "20:30:04", "20:30:20", "16.0 s", "15.0 s", "20:30:52", "in time"],
+        ["Green Zone", "–", "20:30:04", "20:30:20", "16.0 s", "15.0 s", "20:30:52", "heard too late to shelter"],
         ["Eastside", "–", "–", "20:30:22", "–", "20.0 s", "–", "hit unwarned"],
         ["Westside", "–", "20:30:06", "–", "–", "20.0 s", "20:30:10", "alerted, not hit"],
     ]
+    assert [r[5:7] for r in told] == [
+        ["100% +0.7 s", "14.3 s"],
+        ["20% +1.4 s", "14.6 s"],
+        ["31% +1.4 s", "–"],
+        ["nowhere", "–"],
+    ]
+
+
+def test_a_run_of_before_sound_was_told_still_has_its_report(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "run")
+    summary = json.loads((tmp_path / "run" / "run.json").read_text("utf-8"))
+    del summary["counts"]["zones_heard_in_time"]
+    for zone in summary["zones"]:
+        for key in ("sound_s", "heard_share", "lead_heard_s"):
+            del zone[key]
+    (tmp_path / "run" / "run.json").write_text(json.dumps(summary), "utf-8")
+    render_report(tmp_path / "run")
+    again = html.fromstring((tmp_path / "run" / "report.html").read_text("utf-8"))
+    assert [r[5:7] for r in rows(again, "Lead time")] == [["–", "–"]] * 4
+    assert "from when" not in (tmp_path / "run" / "communique.en.txt").read_text("utf-8")
 
 
 def test_each_object_has_its_row(page: html.HtmlElement) -> None:
@@ -102,6 +123,8 @@ def test_what_was_missed_and_false_is_told(page: html.HtmlElement) -> None:
     text = text_of(page)
     assert "Objects never tracked: R3." in text
     assert "Zones hit without an alert before: Eastside." in text
+    assert "Zones alerted in time whose sirens were heard with less than that left: Green Zone." in text
+    assert "Zones hit of which more than a tenth hears no siren of its own: Green Zone, Eastside." in text
     assert "Phantom alarms (nothing was there): 1." in text
     assert "Tracks of nothing: 1 of 5 confirmed." in text
     assert "Alerted and not hit: Westside." in text
@@ -148,11 +171,12 @@ def test_entered_facts_are_marked_with_source_and_revision(page: html.HtmlElemen
 def test_figures_are_there_named_and_without_clashing_ids(page: html.HtmlElement) -> None:
     drawings = list(page.iter("svg"))
     assert [s.get("aria-label") for s in drawings] == [
-        *("Map of the impacts", "Overview map", "Timeline", "Heights and prediction errors", "GOSPA over time")
+        *("Map of the impacts", "Overview map", "Timeline", "Map of the sirens"),
+        *("Heights and prediction errors", "GOSPA over time"),
     ]
     texts = {t.text_content().strip() for t in drawings[0].iter("text")}
     assert texts >= {"R1", "R2", "Compound", "Green Zone", "N"}
-    plain = [e.get("id") for e in page.iter() if e.get("id") and not re.match(r"[pm][0-9a-f]{10}$|C\d_", e.get("id"))]
+    plain = [e.get("id") for e in page.iter() if e.get("id") and not re.match(r"[hmp][0-9a-f]{10}$|C\d_", e.get("id"))]
     assert plain == []
 
 

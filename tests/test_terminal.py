@@ -27,7 +27,10 @@ class Ended:
 def ended(folder: Path, **changes: Any) -> Ended:
     summary = {
         "objects": [{**OBJECT, "zone": "embassy", "distance_m": 412.4}],
-        "zones": [{**ZONE, "lead_s": 21.8}, {"id": "camp", "first_alert": None, "first_impact": None, "lead_s": None}],
+        "zones": [
+            {**ZONE, "lead_s": 21.8, "lead_heard_s": 20.95},
+            {"id": "camp", "first_alert": None, "first_impact": None, "lead_s": None},
+        ],
         "counts": {"launched": 1, "zones_warned_in_time": 1, "phantom_alarms": 0},
     } | changes
     (folder / "run.json").write_text(json.dumps(summary))
@@ -43,7 +46,7 @@ def test_each_object_and_each_zone_has_its_row(tmp_path: Path, capsys: pytest.Ca
     terminal.print_result(ended(tmp_path), as_json=False)
     shown = capsys.readouterr().out
     assert words(shown, "R1") == ["R1", "rocket-107", "rocket-122", "4", "impact", "embassy", "412"]
-    assert words(shown, "embassy") == ["embassy", "17:30:08.1", "17:30:29.9", "21.8"]
+    assert words(shown, "embassy") == ["embassy", "17:30:08.1", "17:30:29.9", "21.8", "20.9"]
     assert "Neither alerted nor hit: camp." in shown
     assert "1 launched, 1 zones warned in time, 0 phantom alarms." in shown
     assert shown.endswith(f"Report: {tmp_path}/report.html\n")

@@ -135,7 +135,7 @@ def coverage_geojson(site: Site) -> str:
     """A FeatureCollection for QGIS: what each zone hears, the areas of the map, and the sirens; WGS-84 degrees."""
     features = [*_zone_features(site), *_siren_features(site)]
     document = {"type": "FeatureCollection", "name": f"sirens of {site.name}", "features": features}
-    return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+    return json.dumps(document, ensure_ascii=False) + "\n"
 
 
 def _zone_features(site: Site) -> Iterator[dict[str, Any]]:

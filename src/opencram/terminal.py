@@ -118,11 +118,11 @@ def _objects_table(objects: Sequence[Summary]) -> Table:
 
 
 def _zones_table(zones: Sequence[Summary]) -> Table:
-    """A row for each zone that was alerted or hit."""
-    table = _table("Zones", ("zone", "first alert", "first impact", "lead (s)"))
+    """A row for each zone that was alerted or hit; leads count to the impact, from the alert and from its sound on."""
+    table = _table("Zones", ("zone", "first alert", "first impact", "lead (s)", "heard (s)"))
     for z in filter(_touched, zones):
         times = (_clock(z[key]) for key in ("first_alert", "first_impact"))
-        table.add_row(z["id"], *times, _text(z["lead_s"], "{:.1f}"))
+        table.add_row(z["id"], *times, *(_text(z.get(key), "{:.1f}") for key in ("lead_s", "lead_heard_s")))
     return table
 
 

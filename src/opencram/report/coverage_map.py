@@ -15,9 +15,9 @@ from opencram.errors import InputError
 from opencram.physics.layout import layout_of
 from opencram.physics.sound import siren_enu_m
 from opencram.report import drawing as d
-from opencram.report.drawing import Labels, as_png
+from opencram.report.drawing import Labels, as_png, as_svg
 from opencram.report.maps import Box, finish_map, map_axes, padded, said
-from opencram.report.run import title_of
+from opencram.report.run import Run, title_of
 from opencram.report.words import Language, upfirst
 
 if TYPE_CHECKING:
@@ -51,6 +51,14 @@ def coverage_figure(site: Site, language: Language, around: Collection[str] | No
     for heard in sorted(areas, key=lambda h: -h.zone.people):
         _name_zone(labels, heard, language)
     return finish_map(axes, language)
+
+
+def siren_map(run: Run, language: Language) -> str:
+    """The report's map: around the zones that were alerted or hit and those that are protected."""
+    told = {z["id"] for z in run.summary["zones"] if z["first_alert"] or z["first_impact"]}
+    protected = {zone.id for zone in run.site.zones if zone.protected}
+    figure = coverage_figure(run.site, language, told | protected or None)
+    return as_svg(figure, said(language, "Map of the sirens", "Carte des sirènes"))
 
 
 def write_coverage(site: Site, folder: Path, language: Language) -> list[Path]:

@@ -64,7 +64,7 @@ def as_svg(figure: Figure, label: str) -> str:
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     # what nothing refers to needs no id; two figures in one page would else use the same ones
-    text = re.sub(r' id="(?!p[0-9a-f]{10}|m[0-9a-f]{10}|C\d_)[^"]*"', "", text)
+    text = re.sub(r' id="(?![hmp][0-9a-f]{10}|C\d_)[^"]*"', "", text)
     text = re.sub(r"<!--.*?-->\n?", "", text, flags=re.DOTALL)
     text = re.sub(r'(<svg [^>]*?)\swidth="[\d.]+pt"', r"\1", text, count=1)
     text = re.sub(r'(<svg [^>]*?)\sheight="[\d.]+pt"', r"\1", text, count=1)

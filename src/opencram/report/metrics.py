@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from opencram.physics.frames import geodetic_to_enu
+from opencram.physics.sound import HEARD_SHARE
 from opencram.report.evidence import Columns
 from opencram.report.places import CHI2_95, Ellipse, Places, ellipse_95
 from opencram.report.words import time_ns
@@ -41,6 +42,9 @@ class Quality:
 
     lead_median_s: float | None
     lead_least_s: float | None
+    lead_heard_median_s: float | None
+    """From the sirens' sound at the ear on."""
+    lead_heard_least_s: float | None
     error_first_m: float | None
     """Median over objects, at the first prediction."""
     error_last_m: float | None
@@ -94,10 +98,13 @@ def _error(name: str, rows: Columns, point: FloatArray) -> Error:
 def quality(summary: Row, errors: Sequence[Error], people: Mapping[str, int], places: Places) -> Quality:
     """The run's figures; `people` is the head count of each zone."""
     leads = [z["lead_s"] for z in summary["zones"] if z["lead_s"] is not None]
+    heard = [z["lead_heard_s"] for z in summary["zones"] if z.get("lead_heard_s") is not None]
     inside = np.concatenate([e.inside_95 for e in errors]) if errors else np.empty(0)
     return Quality(
         lead_median_s=_median(leads),
         lead_least_s=min(leads, default=None),
+        lead_heard_median_s=_median(heard),
+        lead_heard_least_s=min(heard, default=None),
         error_first_m=_median([float(e.error_m[0]) for e in errors]),
         error_last_m=_median([float(e.error_m[-1]) for e in errors]),
         inside_95=float(inside.mean()) if len(inside) else None,
@@ -120,6 +127,18 @@ def hit_unwarned(summary: Row) -> list[str]:
 def hit_late(summary: Row, shelter_s: Mapping[str, float]) -> list[str]:
     """Zones that were alerted before the hit, but with less than their time to shelter."""
     return [z["id"] for z in summary["zones"] if z["lead_s"] is not None and 0.0 < z["lead_s"] < shelter_s[z["id"]]]
+
+
+def heard_late(summary: Row, shelter_s: Mapping[str, float]) -> list[str]:
+    """Zones that were alerted in time, but heard their sirens with less than their time to shelter left."""
+    told = [z for z in summary["zones"] if z.get("lead_heard_s") is not None]
+    return [z["id"] for z in told if z["lead_heard_s"] < shelter_s[z["id"]] <= z["lead_s"]]
+
+
+def heard_in_part(summary: Row) -> list[str]:
+    """Zones that were hit, and of which more than a tenth hears no siren of its own."""
+    hit = [z for z in summary["zones"] if z["first_impact"] is not None]
+    return [z["id"] for z in hit if z.get("heard_share", 1.0) < HEARD_SHARE]
 
 
 def alerted_unhit(summary: Row) -> list[str]:

@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from opencram.coverage import people_share
 from opencram.errors import InputError
 from opencram.outputs.cap import Provenance, Source, write_alerts
 from opencram.outputs.survey import survey_spots, write_survey
 from opencram.report import figures, metrics, words
 from opencram.report.communique import Entered, communique_context, write_communique
+from opencram.report.coverage_map import siren_map
 from opencram.report.facts import gather_facts
 from opencram.report.ledger import Reckoning, load_ledger, reckon
 from opencram.report.reported import compare
@@ -95,8 +97,12 @@ def report_html(run: Run, entered: Entered, counted: Reckoning | None, language:
         "never_tracked": metrics.never_tracked(run.summary),
         "hit_unwarned": metrics.hit_unwarned(run.summary),
         "hit_late": metrics.hit_late(run.summary, shelter_s),
+        "heard_late": metrics.heard_late(run.summary, shelter_s),
+        "heard_in_part": metrics.heard_in_part(run.summary),
         "alerted_unhit": metrics.alerted_unhit(run.summary),
         "shelter_s": shelter_s,
+        "siren_map": siren_map(run, language) if run.site.sirens else None,
+        "people_share": people_share(run.site),
         "MAX_HEALTH": MAX_HEALTH,
         "compared": compare(run.scenario, run.summary, counted) if run.scenario else [],
     }

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from opencram.physics.sound import HEARD_SHARE
 from opencram.physics.threats import catalogue
 from opencram.report import words
 from opencram.report.metrics import Quality, Row, hit_unwarned
@@ -32,6 +33,8 @@ class Warned:
     zone: str
     alert: str
     lead_s: float | None
+    heard: str
+    """How long before, counted from when its sirens are heard."""
     all_clear: str | None
 
 
@@ -190,10 +193,24 @@ class Teller:
                 self.run.zone_title(z["id"], self.language) or z["id"],
                 self.clock(z["first_alert"]),
                 z["lead_s"],
+                self._heard(z),
                 self.clock(z["all_clear"]) if z["all_clear"] else None,
             )
             for z in rows
         ]
+
+    def _heard(self, zone: Row) -> str:
+        """' (14 s from when its sirens are heard)', for a zone hit after its alert; empty where that cannot be told."""
+        left = zone.get("lead_heard_s")
+        if zone.get("heard_share") == 0.0 and self.run.site.sirens:
+            return {"en": " (no siren is heard there)", "fr": " (aucune sirène ne s’y entend)"}[self.language]
+        if left is None or left <= 0.0:
+            return ""
+        told = words.seconds(left, self.language)
+        by = "" if zone["heard_share"] >= HEARD_SHARE else f"{100.0 * zone['heard_share']:.0f}"
+        if self.language == "en":
+            return f" ({told} from when its sirens are heard{f', by {by}% of it' if by else ''})"
+        return f" ({told} dès que ses sirènes s’entendent{f', sur {by} % de son étendue' if by else ''})"
 
     def unwarned(self) -> list[str]:
         """Zones that were hit and never alerted."""
@@ -257,7 +274,9 @@ class Teller:
         counts = self.run.summary["counts"]
         names = _KEY_FIGURES[self.language]
         rows = [
-            (words.digits(counts[key], self.language), name) for key, name in names.items() if counts[key] is not None
+            (words.digits(counts[key], self.language), name)
+            for key, name in names.items()
+            if counts.get(key) is not None
         ]
         if quality.lead_least_s is not None:
             name = {"en": "shortest lead time", "fr": "préavis le plus court"}[self.language]
@@ -323,6 +342,7 @@ _KEY_FIGURES: dict[Language, dict[str, str]] = {
         "debris": "pieces of debris",
         "zones_hit": "zones hit",
         "zones_warned_in_time": "of them warned in time to shelter",
+        "zones_heard_in_time": "of them heard it in time to shelter",
         "phantom_alarms": "phantom alarms",
     },
     "fr": {
@@ -334,6 +354,7 @@ _KEY_FIGURES: dict[Language, dict[str, str]] = {
         "debris": "débris",
         "zones_hit": "zones touchées",
         "zones_warned_in_time": "dont alertées à temps pour s’abriter",
+        "zones_heard_in_time": "dont l’alerte entendue à temps",
         "phantom_alarms": "alertes fantômes",
     },
 }
