@@ -56,8 +56,8 @@ def test_many_zones_without_a_siren_are_one_sentence() -> None:
 
 def test_the_table_has_a_row_for_each_zone() -> None:
     assert table(two_zones()) == [
-        ("out", "900", "15", "1", "50", "1.7", "2.2", "2.4", "0"),
-        ("in", "100", "15", "1", "20", "0.2", "0.3", "0.3", "0"),
+        ("out", "900", "15", "1", "50", "2", "1.7", "2.2", "2.4", "0"),
+        ("in", "100", "15", "1", "20", "1", "0.2", "0.3", "0.3", "0"),
     ]
 
 

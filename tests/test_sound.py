@@ -82,6 +82,13 @@ def test_a_siren_is_just_heard_at_its_audible_distance_and_six_decibels_louder_a
     assert over == pytest.approx([0.0, 6.02 + 1.1, 12.04 + 1.65, -6.02 - 2.2], abs=0.01)
 
 
+def test_indoors_a_siren_is_heard_where_it_is_fifteen_decibels_over_just_heard() -> None:
+    """Just heard at 700 m: at 143.5 m it is 13.76 dB louder by spreading and 1.24 dB by absorption, at 2.23 dB/km."""
+    site = site_of([square("z", 0.0, 0.0)], sirens=[siren("a", 0.0, 0.0, ["z"], 700.0)])
+    assert heard(site, "z").share == 1.0
+    assert heard(site, "z").indoors_share == pytest.approx(np.pi * 143.5**2 / 400.0**2, abs=0.005)
+
+
 def test_the_air_is_the_standards_where_the_site_tells_nothing() -> None:
     temperature, pressure = air_at(site_of([square("z", 0.0, 0.0)]))
     assert (temperature, pressure) == pytest.approx((288.15, 101_325.0), rel=1e-9)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 WITHIN_S = (1.0, 2.0, 3.0)
 """The delays between which a map tells apart."""
 COLUMNS = (
-    *("zone", "people", "to shelter (s)", "sirens", "heard (%)"),
+    *("zone", "people", "to shelter (s)", "sirens", "heard (%)", "indoors (%)"),
     *("half (s)", "90 % (s)", "last (s)", "others' (%)"),
 )
 QUADRANT_SEGMENTS = 16
@@ -81,10 +81,10 @@ def table(site: Site) -> list[tuple[str, ...]]:
 
 def _row(zone: Zone, hearing: Hearing) -> tuple[str, ...]:
     delays = ("–" if s is None else f"{s:.1f}" for s in (hearing.median_s, hearing.delay_s, hearing.worst_s))
-    shares = (f"{100.0 * share:.0f}" for share in (hearing.share, hearing.stray_share))
-    own, stray = shares
+    shares = (hearing.share, hearing.indoors_share, hearing.stray_share)
+    own, indoors, stray = (f"{100.0 * share:.0f}" for share in shares)
     shelter = f"{zone.time_to_shelter_s:g}"
-    return zone.id, f"{zone.people:,}", shelter, str(len(hearing.sirens)), own, *delays, stray
+    return zone.id, f"{zone.people:,}", shelter, str(len(hearing.sirens)), own, indoors, *delays, stray
 
 
 # ---- the areas of a map ------------------------------------------------------------------------------------------
@@ -145,6 +145,7 @@ def _zone_features(site: Site) -> Iterator[dict[str, Any]]:
             "zone": zone.id,
             "people": zone.people,
             "heard_share": round(hearing.share, 3),
+            "indoors_share": round(hearing.indoors_share, 3),
             "sound_s": None if hearing.delay_s is None else round(hearing.delay_s, 2),
             "sirens": list(hearing.sirens),
             "strays": list(hearing.strays),

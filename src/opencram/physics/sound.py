@@ -24,6 +24,9 @@ TONE_HZ, HUMIDITY = 500.0, 0.5
 """Assumed: the tone of most sirens lies at a few hundred hertz; over land half of saturation is an ordinary day."""
 COLDEST_K, HOTTEST_K = 223.15, 328.15
 """A density that tells of air outside -50 to 55 degrees Celsius tells of another pressure: the nearest is taken."""
+INDOORS_DB = 15.0
+"""What a house with its windows open takes off the sound (EPA 550/9-74-004, 1974, average of warm and cold climates);
+with its windows closed it takes 25 dB."""
 NEAREST_M = 1.0
 """Nearer than this a siren is no point, and its level no longer grows."""
 
@@ -47,6 +50,8 @@ class Hearing:
     """Those of them that no place of the zone hears."""
     share: float
     """Of its area, hears one of its own."""
+    indoors_share: float
+    """Of its area, hears one of its own inside a house with the windows open."""
     delay_s: float | None
     """Within which `HEARD_SHARE` of that has heard it."""
     median_s: float | None
@@ -94,14 +99,14 @@ def absorption_dbpm(
     return 8.686 * square * (1.84e-11 / p * math.sqrt(t) + (oxygen + nitrogen) / (t * t * math.sqrt(t)))
 
 
-def over_heard_db(distance_m: ArrayLike, audible_m: float, absorbed_dbpm: float) -> FloatArray:
+def over_heard_db(distance_m: ArrayLike, audible_m: ArrayLike, absorbed_dbpm: float) -> FloatArray:
     """How much louder a siren is at distances than where it is just heard; below 0 beyond `audible_m`.
 
     Spherical spreading (6 dB for each doubling) and absorption. Ground and obstacles take more (FEMA, CPG 1-17, reckons
     10 dB for each doubling): near by it is louder than said here, which errs to the safe side.
     """
-    away = np.maximum(np.asarray(distance_m, np.float64), NEAREST_M)
-    over: FloatArray = 20.0 * np.log10(audible_m / away) + absorbed_dbpm * (audible_m - away)
+    away, reach = np.maximum(np.asarray(distance_m, np.float64), NEAREST_M), np.asarray(audible_m, np.float64)
+    over: FloatArray = 20.0 * np.log10(reach / away) + absorbed_dbpm * (reach - away)
     return over
 
 
@@ -113,11 +118,15 @@ def delays_s(site: Site, at_enu_m: FloatArray, sirens: IntArray | None = None) -
 
     `sirens` are their places in the site's list, all of them where it is None.
     """
-    chosen = np.arange(len(site.sirens)) if sirens is None else sirens
-    away = np.linalg.norm(at_enu_m[:, None, :2] - siren_enu_m(site)[None, chosen, :2], axis=2)
-    reach = np.array([site.sirens[i].audible_m for i in chosen.tolist()])
+    away, reach = _away_m(site, at_enu_m, np.arange(len(site.sirens)) if sirens is None else sirens)
     late: FloatArray = np.where(away <= reach, away / sound_speed_mps(air_at(site)[0]), np.inf)
     return late
+
+
+def _away_m(site: Site, at_enu_m: FloatArray, sirens: IntArray) -> tuple[FloatArray, FloatArray]:
+    """How far sirens are from points (n, 2), as (n, s), and how far each is heard, (s,)."""
+    away: FloatArray = np.linalg.norm(at_enu_m[:, None, :2] - siren_enu_m(site)[None, sirens, :2], axis=2)
+    return away, np.array([site.sirens[i].audible_m for i in sirens.tolist()])
 
 
 @lru_cache(maxsize=16)
@@ -154,13 +163,20 @@ def _hearing(site: Site, zone: str, shape: MultiPolygon) -> Hearing:
         zone=zone,
         sirens=_ids(site, near[its]),
         idle=_ids(site, near[its & ~_ever(late)]),
-        share=_share(own, area),
+        share=_share(np.isfinite(own), area),
+        indoors_share=_share(_indoors(site, at, near[its]), area),
         delay_s=_within(own, area, HEARD_SHARE),
         median_s=_within(own, area, 0.5),
         worst_s=_longest(np.concatenate([own, edge])),
         strays=_ids(site, near[_ever(stray)]),
-        stray_share=_share(_first(stray), area),
+        stray_share=_share(np.isfinite(_first(stray)), area),
     )
+
+
+def _indoors(site: Site, at: FloatArray, sirens: IntArray) -> NDArray[np.bool_]:
+    """At which points (n, 2) one of these sirens is loud enough to be heard in a house, (n,)."""
+    over_db = over_heard_db(*_away_m(site, at, sirens), absorption_dbpm(*air_at(site)))
+    return np.asarray((over_db >= INDOORS_DB).any(axis=1), np.bool_)
 
 
 def _meant(site: Site, shape: MultiPolygon, at: FloatArray, sirens: IntArray) -> NDArray[np.bool_]:
@@ -225,8 +241,8 @@ def _middles(low: float, high: float, cell_m: float) -> FloatArray:
     return middles
 
 
-def _share(late: FloatArray, area: FloatArray) -> float:
-    return float(area[np.isfinite(late)].sum() / area.sum())
+def _share(places: NDArray[np.bool_], area: FloatArray) -> float:
+    return float(area[places].sum() / area.sum())
 
 
 def _within(late: FloatArray, area: FloatArray, share: float) -> float | None:
