@@ -65,6 +65,7 @@ class Hearing:
 # ---- sound in air ------------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=16)
 def air_at(site: Site) -> tuple[float, float]:
     """Temperature (K) and pressure (Pa) of the air at the site's origin.
 
@@ -125,7 +126,8 @@ def delays_s(site: Site, at_enu_m: FloatArray, sirens: IntArray | None = None) -
 
 def _away_m(site: Site, at_enu_m: FloatArray, sirens: IntArray) -> tuple[FloatArray, FloatArray]:
     """How far sirens are from points (n, 2), as (n, s), and how far each is heard, (s,)."""
-    away: FloatArray = np.linalg.norm(at_enu_m[:, None, :2] - siren_enu_m(site)[None, sirens, :2], axis=2)
+    east, north, _ = siren_enu_m(site)[sirens].T
+    away: FloatArray = np.hypot(at_enu_m[:, 0, None] - east, at_enu_m[:, 1, None] - north)
     return away, np.array([site.sirens[i].audible_m for i in sirens.tolist()])
 
 
