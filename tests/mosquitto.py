@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from opencram.outputs.sirens.mqtt import CA_FILE, SERVICE, password
+from opencram.outputs.sirens.mqtt import SERVICE, password
 
 SETUP = Path(__file__).parent.parent / "deploy" / "mosquitto" / "setup.sh"
 PATH = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"  # where Debian keeps it, not on every user's path
@@ -55,7 +55,6 @@ class Mosquitto:
             capture_output=True,
             env={**os.environ, **settings},
         )
-        shutil.copy(self.folder / "ca.crt", self.folder / CA_FILE)
 
     @property
     def url(self) -> str:

@@ -1,15 +1,15 @@
 #!/bin/sh
 # setup.sh FOLDER: everything that Mosquitto needs for sirens, in FOLDER: its configuration, a certificate and passwords.
 #
-#   opencram siren-passwords SECRETS | sh deploy/mosquitto/setup.sh /etc/mosquitto/opencram
+#   opencram mqtt-passwords SITE | sudo sh deploy/mosquitto/setup.sh /etc/mosquitto/opencram
 #
 # Reads lines "name:password" on standard input. Run it again after a siren was added or before the certificate ends;
-# the local certificate authority, once made, stays: FOLDER/authority/ca.key is its secret, best kept off this machine.
-# Sirens and the service need FOLDER/ca.crt.
+# the local certificate authority, once made, stays. FOLDER/authority/ca.key is its secret; FOLDER/mqtt-ca.crt is what
+# sirens and the service need, beside their tokens.
 #
 #   ADDRESS=0.0.0.0   where to listen; 127.0.0.1 when not given
 #   PORT=8883         the port
-#   NAMES="..."       names and addresses by which the broker is reached, for its certificate; localhost is always in it
+#   NAMES="..."       names and addresses by which sirens reach it, for its certificate; localhost is always in it
 #   DAYS=825          how long its certificate lasts
 set -eu
 umask 077
@@ -27,7 +27,7 @@ key() { openssl ecparam -name prime256v1 -genkey -noout -out "$1"; }
 
 make_authority() {
     key authority/ca.key
-    openssl req -x509 -new -key authority/ca.key -sha256 -days 7300 -out ca.crt \
+    openssl req -x509 -new -key authority/ca.key -sha256 -days 7300 -out mqtt-ca.crt \
         -subj "/CN=opencram sirens, $(hostname), $(date +%Y-%m-%d)" \
         -addext basicConstraints=critical,CA:TRUE,pathlen:0 -addext keyUsage=critical,keyCertSign,cRLSign
 }
@@ -48,7 +48,7 @@ make_certificate() {
     printf '%s\n' basicConstraints=CA:FALSE keyUsage=critical,digitalSignature extendedKeyUsage=serverAuth \
         subjectKeyIdentifier=hash authorityKeyIdentifier=keyid "subjectAltName=$(names)" >authority/extensions
     openssl req -new -key server.key -subj /CN=mosquitto -out authority/server.csr
-    openssl x509 -req -in authority/server.csr -CA ca.crt -CAkey authority/ca.key -CAserial authority/serial \
+    openssl x509 -req -in authority/server.csr -CA mqtt-ca.crt -CAkey authority/ca.key -CAserial authority/serial \
         -CAcreateserial -sha256 -days "$days" -extfile authority/extensions -out server.crt 2>/dev/null
 }
 
@@ -69,7 +69,7 @@ cp "$here/acl" acl
 sed -e "s|@FOLDER@|$folder|" -e "s|@ADDRESS@|${ADDRESS:-127.0.0.1}|" -e "s|@PORT@|${PORT:-8883}|" \
     "$here/mosquitto.conf" >mosquitto.conf
 
-chmod 755 . && chmod 644 ca.crt server.crt mosquitto.conf
+chmod 755 . && chmod 644 mqtt-ca.crt server.crt mosquitto.conf
 if [ "$(id -u)" = 0 ] && id mosquitto >/dev/null 2>&1; then   # started as root, Mosquitto goes on as its own user
     chown mosquitto acl passwords server.key
 fi

@@ -180,6 +180,21 @@ def check(
         raise typer.Exit(2)
 
 
+@app.command("mqtt-passwords", epilog="Example: opencram mqtt-passwords my-site/site.yaml | sudo sh setup.sh DIR")
+def mqtt_passwords(
+    site: Annotated[str, typer.Argument(metavar="SITE", help="A built-in site or a site's YAML file.")],
+) -> None:
+    """Print a line NAME:PASSWORD for the service and each siren, for deploy/mosquitto/setup.sh to make a broker of.
+
+    Passwords are derived from this machine's tokens; a token that is not there yet is made.
+    """
+    from opencram.outputs.sirens.mqtt import password_lines
+    from opencram.site import load_site
+
+    for line in password_lines(siren.id for siren in load_site(site).sirens):
+        typer.echo(line)
+
+
 @app.command("list", epilog="Example: opencram list scenarios")
 def list_names(
     what: Annotated[

@@ -28,9 +28,10 @@ from paho.mqtt.properties import Properties
 from opencram.errors import InputError
 from opencram.outputs.sirens.messages import MAX_BYTES
 from opencram.outputs.sirens.transport import Lost, Received
+from opencram.serve.secrets import read_token, secrets_folder, token
 
-SERVICE = "opencram"
-"""The service's name at the broker, in whose access list it stands; no siren may have it."""
+SERVICE, TOKEN = "opencram", "mqtt"
+"""The service's name at the broker, in whose access list it stands (no siren may have it), and that of its token."""
 COMMAND, ACK, BEAT = "cmd", "ack", "beat"
 """The topics: each has the siren's id below it."""
 CA_FILE = "mqtt-ca.crt"
@@ -56,9 +57,28 @@ _quiet.setLevel(logging.CRITICAL)
 """What goes wrong is told by `fault`, once, and not by a library's log line each time."""
 
 
-def password(token: bytes) -> str:
+def password(secret: bytes) -> str:
     """The password at the broker that goes with a token; the token, which signs messages, cannot be found from it."""
-    return base64.urlsafe_b64encode(hmac.digest(token, b"opencram mqtt password", "sha256")).rstrip(b"=").decode()
+    return base64.urlsafe_b64encode(hmac.digest(secret, b"opencram mqtt password", "sha256")).rstrip(b"=").decode()
+
+
+def password_lines(siren_ids: Iterable[str]) -> list[str]:
+    """A line `name:password` for the service and for each siren, of the tokens in this machine's secrets folder."""
+    siren_ids = list(siren_ids)
+    check_names(siren_ids)
+    tokens = {SERVICE: TOKEN, **{siren_id: f"siren-{siren_id}" for siren_id in siren_ids}}
+    return [f"{name}:{password(token(file).encode())}" for name, file in tokens.items()]
+
+
+def service_broker(url: str) -> Broker:
+    """The broker for the service, by the token and the certificate authority in this machine's secrets folder."""
+    return broker(url, SERVICE, token(TOKEN).encode(), secrets_folder())
+
+
+def siren_broker(url: str, siren_id: str, token_file: Path) -> Broker:
+    """The broker for a siren, by its token's file and the certificate authority beside it."""
+    check_names([siren_id])
+    return broker(url, siren_id, read_token(token_file).encode(), token_file.parent)
 
 
 @dataclass(frozen=True)
@@ -93,7 +113,7 @@ class Broker:
         )
 
 
-def broker(url: str, user: str, token: bytes, folder: Path) -> Broker:
+def broker(url: str, user: str, secret: bytes, folder: Path) -> Broker:
     """The broker at `mqtts://HOST[:PORT]`, or at `mqtt://` on this machine; `folder` holds its CA_FILE.
 
     InputError for another address, and where the certificate authority is missing or none.
@@ -109,7 +129,7 @@ def broker(url: str, user: str, token: bytes, folder: Path) -> Broker:
     if parts.scheme == "mqtt" and not _is_this_machine(parts.hostname):
         raise InputError(f"{found}mqtts:// for a broker on another machine: passwords would cross the network in clear")
     tls = trusted(folder / CA_FILE) if parts.scheme == "mqtts" else None
-    return Broker(parts.hostname, port, user, password(token), tls)
+    return Broker(parts.hostname, port, user, password(secret), tls)
 
 
 def trusted(authority: Path) -> ssl.SSLContext:
