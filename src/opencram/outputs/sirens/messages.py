@@ -32,7 +32,9 @@ Status = Literal["Actual", "Exercise", "Test"]
 """As in CAP 1.2. What is no `Actual` never sounds like one."""
 Kind = Literal["rocket", "drone", "observed", "all-clear", "cancel", "drill", "drill-notice", "test"]
 Stage = Literal["received", "sounding", "done", "refused"]
-Refusal = Literal["malformed", "too long", "forged", "expired", "replayed", "superseded", "not for me", "unexpected"]
+Refusal = Literal[
+    "malformed", "too long", "forged", "expired", "replayed", "superseded", "busy", "not for me", "unexpected"
+]
 
 ALARMS: tuple[Kind, ...] = ("rocket", "observed", "drone", "drill", "test")
 """Kinds that sound until they are ended, the gravest first."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-Received = Callable[[str, bytes, str], None]
+Received = Callable[[str, bytes, str], object]
 """Called in the event loop with the id of the siren that a message says it is from (as the connection or the topic
 names it, not yet believed), its bytes, and the transport's name."""
 
-Lost = Callable[[str, str], None]
+Lost = Callable[[str, str], object]
 """Called in the event loop with a siren's id and the transport's name when a connection to it has ended."""
 
 
