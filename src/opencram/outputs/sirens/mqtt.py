@@ -27,6 +27,7 @@ from paho.mqtt.properties import Properties
 
 from opencram.errors import InputError
 from opencram.outputs.sirens.messages import MAX_BYTES
+from opencram.outputs.sirens.runner import BEAT_S, Runner
 from opencram.outputs.sirens.transport import Lost, Received
 from opencram.serve.secrets import read_token, secrets_folder, token
 
@@ -233,16 +234,15 @@ class MqttSirens:
         self.unsent = 0
         """Messages that were not handed over, for want of a connection or because too many waited."""
         self._at = at
-        self._received = received
-        self._lost = lost
+        self._received, self._lost = received, lost
         self._client: Client | None = None
         self._heard: dict[str, None] = {}
 
     def send(self, siren_id: str, data: bytes) -> bool:
-        """See `Transport`: True as long as the broker is there; whether the siren is, its acknowledgement tells."""
+        """See `Transport`. One that was not heard since the broker came back is told too: it may be there."""
         sent = self._client is not None and self._client.publish_now(f"{COMMAND}/{siren_id}", data)
         self.unsent += not sent
-        return sent
+        return sent and siren_id in self._heard
 
     async def run(self) -> None:
         """Stay connected until cancelled; a broker that is gone is no error, it is `fault`."""
@@ -256,21 +256,46 @@ class MqttSirens:
                 self._take(message)
         finally:
             self._client = None
-            self._lose_all()
+            heard, self._heard = self._heard, {}
+            for siren_id in heard:
+                self._lost(siren_id, self.name)
 
     def _take(self, message: aiomqtt.Message) -> None:
         siren_id = message.topic.value.partition("/")[2]
-        data = message.payload
-        if not isinstance(data, bytes | bytearray):
-            return
         if len(self._heard) < MAX_WAITING:
             self._heard[siren_id] = None
-        self._received(siren_id, bytes(data[: MAX_BYTES + 1]), self.name)
+        self._received(siren_id, _data(message), self.name)
 
     def _fail(self, fault: str) -> None:
         self.fault = fault
 
-    def _lose_all(self) -> None:
-        heard, self._heard = self._heard, {}
-        for siren_id in heard:
-            self._lost(siren_id, self.name)
+
+async def mqtt_link(runner: Runner, at: Broker) -> None:
+    """A siren's side: stay connected to the broker until cancelled, hear commands, answer, and beat."""
+    siren_id = runner.device.siren
+
+    async def session(client: Client) -> None:
+        await client.subscribe(f"{COMMAND}/{siren_id}", qos=1)
+        runner.links["mqtt"] = lambda data: client.publish_now(f"{ACK}/{siren_id}", data)
+        runner.told_of_link("mqtt", "")
+        beating = asyncio.create_task(_keep_beating(runner, client))
+        try:
+            async for message in client.messages:
+                runner.received(_data(message))
+        finally:
+            beating.cancel()
+            runner.links.pop("mqtt", None)
+
+    will = lambda: aiomqtt.Will(f"{BEAT}/{siren_id}", runner.bye(), qos=1)  # noqa: E731
+    await keep_connected(at, will, session, lambda fault: runner.told_of_link("mqtt", fault))
+
+
+async def _keep_beating(runner: Runner, client: Client) -> None:
+    while True:
+        client.publish_now(f"{BEAT}/{runner.device.siren}", runner.beat())
+        await asyncio.sleep(BEAT_S)
+
+
+def _data(message: aiomqtt.Message) -> bytes:
+    """The bytes of a message, of one that is too long no more than shows that it is."""
+    return bytes(message.payload[: MAX_BYTES + 1]) if isinstance(message.payload, bytes | bytearray) else b""

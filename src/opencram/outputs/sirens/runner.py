@@ -11,7 +11,7 @@ from typing import Protocol
 import msgspec
 
 from opencram.outputs.sirens.device import Device, Memory
-from opencram.outputs.sirens.messages import Ack, Command, Pulse, Refused, decode_for_siren, encode
+from opencram.outputs.sirens.messages import Ack, Bye, Command, Pulse, Refused, decode_for_siren, encode
 from opencram.outputs.sirens.sounds import sound_of
 from opencram.steadyclock import SteadyClock
 
@@ -94,6 +94,10 @@ class Runner:
         while len(self._beats) > 8:
             del self._beats[next(iter(self._beats))]
         return encode(beat, self._token)
+
+    def bye(self) -> bytes:
+        """What a broker is to say of the connection that is about to be made, when it ends."""
+        return encode(Bye(siren=self.device.siren, time_ns=self.clock.now_ns()), self._token)
 
     def tick(self) -> None:
         """End what has run out; to be called several times a second."""
