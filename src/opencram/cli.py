@@ -159,7 +159,9 @@ def serve(
     play: Annotated[
         str | None, typer.Option(metavar="SCENARIO", help="Play this scenario in real time, at once: an exercise.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Names the draw of what the play leaves to chance.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Names the draw of what the play leaves to chance.")
+    ] = 0,
 ) -> None:
     """Warn people: step in real time, command the sirens, answer operators, tell browsers and phones.
 
