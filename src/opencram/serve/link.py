@@ -63,6 +63,8 @@ class Hello(msgspec.Struct, frozen=True, tag="hello", kw_only=True):
     site: str
     title: str
     provenance: Source
+    seq: int = 0
+    """The number of the last thing told before: what stands is whole when it has been heard."""
     zones: tuple[ZoneInfo, ...]
     sirens: tuple[SirenInfo, ...] = ()
     sensors: tuple[str, ...] = ()
