@@ -33,6 +33,8 @@ from opencram.tables import Engagement, Input, Outbox, ZoneWarning
 ROLL_NS = 600_000_000_000
 """A recording is followed by a new one after so long: a restart reads one of them."""
 STATE_EVERY_NS = 5_000_000_000
+MAX_LEFT_OUT = 3
+"""So many ticks that raise are left out when they are run again; then the state is given up."""
 STATE_FILE, DESK_FILE, JOURNAL_FILE, LOCK_FILE = "state.bin", "desk.bin", "sirens.jsonl", "lock"
 
 
@@ -95,16 +97,18 @@ class Keeper:
     def resume(self) -> Resumed:
         """What the last process left: its state, with the ticks run again that were recorded after it was saved."""
         kept = self._read_kept()
-        if isinstance(kept, str):
-            return Resumed(note=kept)
-        try:
-            found = Resumed(state=load(kept.state), seq=kept.seq, now_ns=kept.now_ns, play=kept.play)
-        except (msgspec.DecodeError, ValueError, TypeError):
-            return Resumed(note=f"{self.folder / STATE_FILE}: found a state that cannot be loaded; it begins anew")
-        self._run_again(found, kept.recording)
-        found.desk = self._read_desk()
+        found = Resumed(note=kept) if isinstance(kept, str) else self._run_again(kept)
+        found.desk = self._read_desk() if found.state is not None else None
         self.seq, self.now_ns = found.seq, found.now_ns
         return found
+
+    def again(self) -> Resumed:
+        """The state in front of the tick that was recorded last: its step raised, and it is left out."""
+        assert self._recorder is not None
+        self._recorder.flush()
+        self._writer.submit(int).result()  # what is being written is written
+        kept = self._read_kept()
+        return Resumed(note=kept) if isinstance(kept, str) else self._run_again(kept, frozenset([self.seq]))
 
     def _read_kept(self) -> _Kept | str:
         """The content of state.bin, or why it is not used; nothing is said where there is none."""
@@ -120,27 +124,41 @@ class Keeper:
             return f"{path}: found the state of another {what}; it begins anew, zones that were alerted are not"
         return kept
 
-    def _run_again(self, found: Resumed, recording: str) -> None:
-        """Repeat the ticks after the saved state, through the same step, and gather what was ordered before."""
+    def _run_again(self, kept: _Kept, left_out: frozenset[int] = frozenset()) -> Resumed:
+        """The kept state, and the ticks after it through the same step; one that raises is left out."""
+        try:
+            found = Resumed(state=load(kept.state), seq=kept.seq, now_ns=kept.now_ns, play=kept.play)
+        except (msgspec.DecodeError, ValueError, TypeError):
+            return Resumed(note=f"{self.folder / STATE_FILE}: found a state that cannot be loaded; it begins anew")
         assert found.state is not None
-        play_ns = found.play.start_ns if found.play else found.now_ns
-        oldest = min(recording, f"recording-{_stamp(play_ns)}")
-        for path in sorted(path for path in self.folder.glob("recording-*.mcap") if path.name >= oldest):
-            try:
-                opened = Recording(path)
-            except InputError:  # cut before its site: nothing is in it
-                continue
-            if path.name >= recording:
-                for tick in opened.ticks(found.seq + 1):
+        for path in self._recordings(kept.recording):
+            for tick in Recording(path).ticks(kept.seq + 1):
+                if tick.seq in left_out:
+                    continue
+                try:
                     outbox = step(found.state, tick.inbox, tick.now_ns, self.site)
-                    found.seq, found.now_ns = tick.seq, tick.now_ns
-                    if outbox.warnings:
-                        found.warnings.append((tick.now_ns, outbox.warnings))
-            if found.play is not None:
-                for topic, _, log_ns, data in opened.messages():
-                    if topic == "/engagements" and log_ns >= play_ns:
-                        order = msgspec.json.decode(data, type=Engagement)
-                        found.orders[log_ns] = (*found.orders.get(log_ns, ()), order)
+                except Exception:
+                    if len(left_out) >= MAX_LEFT_OUT:
+                        return Resumed(note=f"{path}: found ticks that cannot be worked out; the state begins anew")
+                    return self._run_again(kept, left_out | {tick.seq})
+                found.seq, found.now_ns = tick.seq, tick.now_ns
+                if outbox.warnings:
+                    found.warnings.append((tick.now_ns, outbox.warnings))
+        found.orders = self._orders(found.play)
+        return found
+
+    def _recordings(self, oldest: str) -> list[Path]:
+        """The recordings from one on, by its name; one that was cut before its site holds nothing."""
+        return [p for p in sorted(self.folder.glob("recording-*.mcap")) if p.name >= oldest and _has_site(p)]
+
+    def _orders(self, play: Play | None) -> dict[int, tuple[Engagement, ...]]:
+        """What the simulated defence was ordered since the play began, by the tick's time."""
+        orders: dict[int, tuple[Engagement, ...]] = {}
+        for path in self._recordings(f"recording-{_stamp(play.start_ns)}") if play is not None else []:
+            for topic, _, log_ns, data in Recording(path).messages():
+                if topic == "/engagements":
+                    orders[log_ns] = (*orders.get(log_ns, ()), msgspec.json.decode(data, type=Engagement))
+        return orders
 
     def _read_desk(self) -> DeskState | None:
         try:
@@ -230,6 +248,13 @@ class Keeper:
         data, self._desk = self._desk, None
         if data is not None:
             _replace(self.folder / DESK_FILE, data)
+
+
+def _has_site(path: Path) -> bool:
+    try:
+        return bool(Recording(path).site_docs)
+    except InputError:
+        return False
 
 
 def _stamp(time_ns: int) -> str:
