@@ -59,6 +59,8 @@ class Service:
         console: Console,
     ) -> None:
         self.site, self.source, self.clock, self.keeper, self.console = site, source, clock, keeper, console
+        if keeper.provenance is not source.provenance:
+            raise ValueError(f"found a folder for {keeper.provenance}, expected one for {source.provenance}")
         self.state = resumed.state or State(defended=source.defended)
         self.desk = Desk(site, source.provenance, resumed.desk)
         self.post = Post(self.desk, tokens, clock.now_ns, self._sent, self._heard)
