@@ -12,7 +12,8 @@ import pytest
 from opencram.errors import InputError
 from opencram.outputs.phrases import ANY, KINDS, LANGUAGES, SAID, Phrases, phrases
 
-CASES = [(part, state, kind) for part, states in SAID.items() for state in states if "mark" not in part for kind in KINDS]
+WORDS = {part: states for part, states in SAID.items() if "mark" not in part}
+CASES = [(part, state, kind) for part, states in WORDS.items() for state in states for kind in KINDS]
 FILLED = {"zone": "Z", "time": "20:31:07"}
 
 

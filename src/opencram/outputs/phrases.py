@@ -63,7 +63,8 @@ class Phrases:
 
     def mark(self, status: str, language: str, spoken: bool = False) -> str:
         """What stands before all that is said under a CAP status; empty for Actual."""
-        return "" if status == "Actual" else self.say("spoken-mark" if spoken else "mark", ANY, status.lower(), language)
+        part = "spoken-mark" if spoken else "mark"
+        return "" if status == "Actual" else self.say(part, ANY, status.lower(), language)
 
     def spoken(self, state: str, kind: str, status: str, language: str) -> str:
         """What a siren says."""
