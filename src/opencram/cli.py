@@ -163,7 +163,8 @@ def new_site(
 @app.command(epilog="Example: opencram check my-site/site.yaml plots.csv")
 def check(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="Sites, scenarios, plot tables, run folders, recordings.")
+        list[Path],
+        typer.Argument(metavar="FILE...", help="Sites, scenarios, plot tables, run folders, recordings, alerts."),
     ],
 ) -> None:
     """Say of each file whether it can be used: 'ok', or the sentence that tells what is wrong and where."""
