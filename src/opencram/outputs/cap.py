@@ -207,6 +207,11 @@ def cap_messages(warnings: Sequence[ZoneWarning], site: Site, source: Source) ->
     return (writer.message(warning).xml for warning in warnings)
 
 
+def ends(state: str) -> bool:
+    """Whether the next message about the zone is about another event."""
+    return state in _NEWS
+
+
 def cap_time(time_ns: int) -> str:
     """A time as CAP 1.2 writes it, cut to the second."""
     return f"{_utc(time_ns):%Y-%m-%dT%H:%M:%S}-00:00"
