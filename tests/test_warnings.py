@@ -15,13 +15,14 @@ from opencram.stages.threats_to_warnings import (
     ALERT,
     PRE_ALERT,
     QUIET,
+    Report,
     WarningsState,
     leave_p,
     rules_of,
-    sift_observations,
+    sift_reports,
     threats_to_warnings,
 )
-from opencram.tables import UNKNOWN, Effect, Observation, Threats, ZoneWarning
+from opencram.tables import UNKNOWN, Effect, Observation, OperatorAct, Reject, Threats, ZoneWarning
 from small_site import SECOND_NS, START_NS, site_of, square
 
 # a base: a miss costs 60 times a false alarm, so alert from 1/61, pre-alert from 0.3/61; shelter takes 15 s
@@ -58,20 +59,23 @@ class Run:
     """The stage fed tick by tick; `seconds` count from START."""
 
     def __init__(self, site: Site = SITE) -> None:
-        self.site, self.state, self.log = site, WarningsState(), []  # type: ignore[var-annotated]
+        self.site, self.state = site, WarningsState()
+        self.log: list[ZoneWarning] = []
+        self.refused: list[Reject] = []
 
     def tick(
         self,
         seconds: float,
         rows: Iterable[Row] | Threats = (),
-        reports: Sequence[Observation] = (),
+        reports: Sequence[Report] = (),
         killed: Sequence[int] = (),
         missed: Sequence[int] = (),
     ) -> list[str]:
         table = rows if isinstance(rows, Threats) else threats(rows)
         effects = [effect(seconds, track, "kill") for track in killed] + [effect(seconds, t, "miss") for t in missed]
-        out = threats_to_warnings(self.state, table, reports, effects, at(seconds), self.site)
+        out, refused = threats_to_warnings(self.state, table, reports, effects, at(seconds), self.site)
         self.log += out
+        self.refused += refused
         return [w.state for w in out]
 
     def until(self, start: float, end: float, rows: Iterable[Row] | Threats = (), step: float = 0.1) -> list[str]:
@@ -507,10 +511,122 @@ def test_reports_are_sifted() -> None:
         report(61.0),
         report(-59.0),
     ]
-    good, bad = sift_observations(reports, at(0.0), SITE)
+    good, bad = sift_reports(reports, at(0.0), SITE)
     assert good == [reports[0], reports[5]]
     assert [(r.source, r.count, r.sample) for r in bad] == [("sensor-7", 2, "61 s old"), ("sensor-7", 2, "moon")]
     assert all(r.time_ns == at(0.0) for r in bad)
+
+
+# ---- operators ----------------------------------------------------------------------------------------------------
+
+
+def act(seconds: float, what: str, zone: str = "base") -> OperatorAct:
+    return OperatorAct(time_ns=at(seconds), zone=zone, act=what, by="watch-1")
+
+
+def refusals(run: Run) -> list[tuple[str, str, int]]:
+    return [(r.source, r.reason, r.count) for r in run.refused]
+
+
+def test_an_operator_s_alarm_alerts_at_once() -> None:
+    run = Run()
+    assert run.tick(1.0, reports=[act(0.9, "alarm")]) == ["alert"]
+    warning = run.last
+    assert (warning.zone, warning.kind, warning.tracks, warning.seconds_left) == ("base", "operator", (), None)
+    assert warning.reason == "watch-1 raised the alarm for base"
+
+
+def test_an_operator_s_alarm_stands_for_as_long_as_the_policy_says() -> None:
+    run = Run()
+    run.tick(0.0, reports=[act(0.0, "alarm")])
+    assert run.until(1.0, 599.95, step=1.0) == []
+    assert run.tick(600.0) == ["all-clear"]
+
+
+def test_each_alarm_of_an_operator_is_told_and_prolongs() -> None:
+    run = Run()
+    run.tick(0.0, reports=[act(0.0, "alarm")])
+    assert run.tick(300.0, reports=[act(300.0, "alarm")]) == ["update"]
+    assert run.last.kind == "operator"
+    assert run.until(301.0, 899.95, step=1.0) == []
+    assert run.tick(900.0) == ["all-clear"]
+
+
+def test_an_alarm_adds_to_what_is_known() -> None:
+    run = Run()
+    run.tick(0.0, [(1, 0.3, NEAR_S)])
+    assert run.tick(0.1, [(1, 0.3, NEAR_S)], reports=[act(0.1, "alarm")]) == ["update"]
+    assert "track 1 may also hit it" in run.last.reason
+    run = Run()
+    run.tick(0.0, [(1, 0.01, 40.0)])
+    assert run.tick(0.1, [(1, 0.01, 40.0)], reports=[act(0.1, "alarm")]) == ["alert"]
+
+
+def test_an_operator_s_all_clear_ends_his_alarm() -> None:
+    run = Run()
+    run.tick(0.0, reports=[act(0.0, "alarm")])
+    assert run.tick(5.0, reports=[act(5.0, "all-clear")]) == ["all-clear"]
+    assert run.last.reason == "all clear: ordered by watch-1"
+    assert run.state == WarningsState()
+    assert refusals(run) == []
+
+
+def test_an_operator_s_all_clear_ends_a_warning_before_its_time() -> None:
+    run = Run()
+    run.until(0.0, 22.0, [(1, 0.5, NEAR_S)])
+    assert run.tick(23.0, reports=[act(23.0, "all-clear")]) == ["all-clear"]
+    run = Run()
+    run.tick(0.0, [(1, 0.01, 40.0)])
+    assert run.tick(1.0, reports=[act(1.0, "all-clear")]) == ["all-clear"]
+
+
+def test_no_all_clear_while_something_endangers_the_zone() -> None:
+    run = Run()
+    run.tick(0.0, [(1, 0.3, NEAR_S)])
+    assert run.tick(1.0, [(1, 0.3, NEAR_S)], reports=[act(1.0, "all-clear")]) == []
+    assert refusals(run) == [("watch-1", "all-clear while something endangers the zone", 1)]
+    assert run.refused[0].sample == "base: track 1, chance 0.3"
+    assert run.until(2.0, 22.0, [(1, 0.3, NEAR_S)]) == []
+    assert run.until(22.0, 60.0) == ["all-clear"]
+
+
+def test_no_all_clear_of_a_quiet_zone() -> None:
+    run = Run()
+    assert run.tick(0.0, reports=[act(0.0, "all-clear")]) == []
+    assert refusals(run) == [("watch-1", "all-clear of a zone under no warning", 1)]
+    assert run.state == WarningsState()
+
+
+def test_no_all_clear_by_an_order_older_than_the_warning() -> None:
+    """He ended another one: this alert came while his order was under way."""
+    run = Run()
+    run.tick(10.0, reports=[report(10.0)])
+    assert run.tick(11.0, reports=[act(9.9, "all-clear")]) == []
+    assert refusals(run) == [("watch-1", "all-clear older than the warning", 1)]
+    assert run.tick(12.0, reports=[act(10.0, "all-clear")]) == ["all-clear"]
+
+
+@pytest.mark.parametrize("danger", [act(5.0, "alarm"), report(5.0)])
+def test_danger_told_in_the_same_tick_outweighs_an_all_clear(danger: Report) -> None:
+    run = Run()
+    assert run.tick(5.0, reports=[act(5.0, "all-clear"), danger]) == ["alert"]
+
+
+def test_an_all_clear_beside_an_alarm_is_refused_in_words() -> None:
+    run = Run()
+    run.tick(5.0, reports=[act(5.0, "all-clear"), act(5.0, "alarm")])
+    assert refusals(run) == [("watch-1", "all-clear while something endangers the zone", 1)]
+
+
+def test_acts_are_sifted() -> None:
+    acts = [act(0.0, "alarm"), act(0.0, "alarm", zone="moon"), act(-61.0, "all-clear"), act(0.0, "fire")]
+    good, bad = sift_reports(acts, at(0.0), SITE)
+    assert good == [acts[0]]
+    assert [(r.source, r.reason, r.sample) for r in bad] == [
+        ("watch-1", "operator's act not of the present", "61 s old"),
+        ("watch-1", "operator's act of an unknown zone", "moon"),
+        ("watch-1", "operator's act that is none of alarm, all-clear", "fire"),
+    ]
 
 
 # ---- never forgotten ----------------------------------------------------------------------------------------------

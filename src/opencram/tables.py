@@ -213,7 +213,21 @@ class Effect(msgspec.Struct, frozen=True, tag="effect", kw_only=True):
     up_m: float
 
 
-Input = PlotRows | Observation | Effect
+class OperatorAct(msgspec.Struct, frozen=True, tag="operator-act", kw_only=True):
+    """What an operator orders for a zone: `act` is one of OPERATOR_ACTS, `by` the account that ordered it.
+
+    An alarm alerts the zone at once; an all-clear ends its warning, unless something endangers the zone now.
+    """
+
+    time_ns: int
+    zone: str
+    act: str
+    by: str
+
+
+OPERATOR_ACTS = ("alarm", "all-clear")
+
+Input = PlotRows | Observation | Effect | OperatorAct
 
 
 # ---- what people read one by one --------------------------------------------------------------------------------

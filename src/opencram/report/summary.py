@@ -396,6 +396,6 @@ def _counts(
 
 
 def is_phantom(found: Findings, warning: ZoneWarning) -> bool:
-    """An alert that nothing hostile explains: no object or debris behind its tracks, and nobody who saw anything."""
+    """An alert that nothing hostile explains: no object or debris behind its tracks, and nobody who saw or ordered."""
     real = any(t in found.matched or t in found.debris_tracks for t in warning.tracks)
-    return warning.state == "alert" and warning.kind != "observed" and not real
+    return warning.state == "alert" and warning.kind not in ("observed", "operator") and not real

@@ -7,19 +7,22 @@ from; in short:
   is left to know better; it is pre-alerted at a fraction of that, or while there is time;
 - it is left only after the chance has stayed below a lower threshold for a while: by a cancel if nothing was due to
   come down, else by an all-clear;
-- what a person or a blast sensor reports alerts a zone by itself.
+- what a person or a blast sensor reports alerts a zone by itself, and so does an operator's alarm; an operator's
+  all-clear ends what nothing endangers now.
 
 All deadlines are stored as times, so that the first tick after a gap acts on those that fell due in it.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 
 from opencram.physics.threats import catalogue
 from opencram.policy import Policy
 from opencram.site import Site, Zone
-from opencram.tables import UNKNOWN, Effect, Observation, Reject, Threats, ZoneWarning
+from opencram.tables import OPERATOR_ACTS, UNKNOWN, Effect, Observation, OperatorAct, Reject, Threats, ZoneWarning
+
+Report = Observation | OperatorAct
 
 QUIET, PRE_ALERT, ALERT = 0, 1, 2
 
@@ -37,7 +40,7 @@ DRONE_UPDATE_EVERY_NS = 10_000_000_000
 BANDS = (0.1, 0.5, 0.9)
 """Chances of a hit that people tell apart: possible, serious, likely, almost certain."""
 REPORT_AGE_S = 60.0
-"""Observations stamped further from now than this are refused: they speak of something else."""
+"""Observations and operators' acts stamped further from now than this are refused: they speak of something else."""
 SECOND_NS = 1_000_000_000
 
 
@@ -55,6 +58,10 @@ class ZoneState:
     struck: bool = False
     """Something came down, was shot down or was reported: people need an all-clear, not a cancel."""
     observed: bool = False
+    began_ns: int = 0
+    """When its first pre-alert or alert was told."""
+    ordered_until_ns: int = 0
+    """Until when an operator's alarm stands; 0: none was raised."""
     kind: str = ""
     tracks: list[int] = field(default_factory=list)
     """All that have endangered it."""
@@ -80,6 +87,7 @@ class Rules:
     shelter_s: float
     hold_s: float
     all_clear_s: float
+    operator_alarm_s: float
     drone_alert_s: float
     drone_pre_alert_s: float
 
@@ -93,6 +101,23 @@ class Danger:
     impact_ns: int
     left_s: float
     kind: str
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What was reported of one zone, or ordered for it, in one tick."""
+
+    seen: Observation | None = None
+    alarm: OperatorAct | None = None
+    all_clear: OperatorAct | None = None
+
+    @property
+    def dangerous(self) -> bool:
+        """Whether somebody says that there is danger."""
+        return self.seen is not None or self.alarm is not None
+
+
+SILENCE = Heard()
 
 
 @dataclass(frozen=True)
@@ -121,51 +146,69 @@ NOTHING = Picture(0.0, 0.0, 0.0, (), "", 0, 0, 0)
 def threats_to_warnings(
     state: WarningsState,
     threats: Threats,
-    observations: Sequence[Observation],
+    reports: Sequence[Report],
     effects: Sequence[Effect],
     now_ns: int,
     site: Site,
-) -> tuple[ZoneWarning, ...]:
-    """The warnings of this tick, at most one a zone, in the order of the site's zones.
+) -> tuple[tuple[ZoneWarning, ...], list[Reject]]:
+    """The warnings of this tick, at most one a zone, in the order of the site's zones; and what was not heeded.
 
-    `threats` are all that stand at `now_ns`; `observations` those that `sift_observations` let through.
+    `threats` are all that stand at `now_ns`; `reports` those that `sift_reports` let through.
     """
-    dangers, rules = _by_zone(threats, now_ns), _rules(site)
-    reports = {report.zone: report for report in reversed(observations)}
+    dangers, rules, heard = _by_zone(threats, now_ns), _rules(site), _heard(reports)
     shot = {effect.track for effect in effects if effect.outcome == "kill"}
-    warnings = []
+    warnings, unheeded = [], []
     for index, zone in enumerate(site.zones):
-        facing, report = dangers.get(index, []), reports.get(zone.id)
-        if not facing and report is None and zone.id not in state.zones:
+        facing, said = dangers.get(index, []), heard.get(zone.id, SILENCE)
+        if not facing and said is SILENCE and zone.id not in state.zones:
             continue
         told = state.zones.setdefault(zone.id, ZoneState())
-        warning = _decide(told, facing, report, shot, zone, rules[index], now_ns)
+        picture = assess(facing, rules[index])
+        if said.all_clear is not None and (why_not := _why_not(told, picture, said, zone, rules[index])):
+            unheeded.append(_reject(now_ns, said.all_clear.by, why_not[0], why_not[1:]))
+            said = replace(said, all_clear=None)
+        warning = _decide(told, picture, said, shot, zone, rules[index], now_ns)
         if warning is not None:
             warnings.append(warning)
         if told.level == QUIET:
             del state.zones[zone.id]
-    return tuple(warnings)
+    return tuple(warnings), unheeded
 
 
-def sift_observations(
-    observations: Iterable[Observation], now_ns: int, site: Site
-) -> tuple[list[Observation], list[Reject]]:
+def sift_reports(reports: Iterable[Report], now_ns: int, site: Site) -> tuple[list[Report], list[Reject]]:
     """Those that name a zone of the site and speak of now; the others are refused, counted by source and reason."""
     zones = {zone.id for zone in site.zones}
-    good: list[Observation] = []
+    good: list[Report] = []
     bad: dict[tuple[str, str], list[str]] = {}
-    for report in observations:
+    for report in reports:
+        source, what = _who_and_what(report)
         if report.zone not in zones:
-            bad.setdefault((report.source, "observation of an unknown zone"), []).append(report.zone)
+            bad.setdefault((source, f"{what} of an unknown zone"), []).append(report.zone)
         elif abs(report.time_ns - now_ns) > REPORT_AGE_S * SECOND_NS:
             age = f"{(now_ns - report.time_ns) / SECOND_NS:.0f} s old"
-            bad.setdefault((report.source, "observation not of the present"), []).append(age)
+            bad.setdefault((source, f"{what} not of the present"), []).append(age)
+        elif isinstance(report, OperatorAct) and report.act not in OPERATOR_ACTS:
+            bad.setdefault((source, f"{what} that is none of {', '.join(OPERATOR_ACTS)}"), []).append(report.act)
         else:
             good.append(report)
-    return good, [
-        Reject(time_ns=now_ns, source=source, reason=reason, count=len(found), sample=found[0])
-        for (source, reason), found in sorted(bad.items())
-    ]
+    return good, [_reject(now_ns, source, reason, found) for (source, reason), found in sorted(bad.items())]
+
+
+def _who_and_what(report: Report) -> tuple[str, str]:
+    return (report.by, "operator's act") if isinstance(report, OperatorAct) else (report.source, "observation")
+
+
+def _reject(now_ns: int, source: str, reason: str, found: Sequence[str]) -> Reject:
+    return Reject(time_ns=now_ns, source=source, reason=reason, count=len(found), sample=found[0])
+
+
+def _heard(reports: Sequence[Report]) -> dict[str, Heard]:
+    """What was said of each zone: of several of a kind in one tick, the first."""
+    found: dict[str, dict[str, Report]] = {}
+    for report in reports:
+        what = report.act.replace("-", "_") if isinstance(report, OperatorAct) else "seen"
+        found.setdefault(report.zone, {}).setdefault(what, report)
+    return {zone: Heard(**said) for zone, said in found.items()}  # type: ignore[arg-type]
 
 
 @lru_cache(maxsize=16)
@@ -183,6 +226,7 @@ def rules_of(policy: Policy, zone: Zone) -> Rules:
         shelter_s=zone.time_to_shelter_s,
         hold_s=policy.hold_s,
         all_clear_s=policy.all_clear_s,
+        operator_alarm_s=policy.operator_alarm_s,
         drone_alert_s=policy.drone.alert_s,
         drone_pre_alert_s=policy.drone.pre_alert_s,
     )
@@ -255,32 +299,29 @@ def presses(danger: Danger, rules: Rules) -> bool:
 
 
 def _decide(
-    told: ZoneState,
-    facing: Sequence[Danger],
-    report: Observation | None,
-    shot: set[int],
-    zone: Zone,
-    rules: Rules,
-    now_ns: int,
+    told: ZoneState, picture: Picture, heard: Heard, shot: set[int], zone: Zone, rules: Rules, now_ns: int
 ) -> ZoneWarning | None:
     """One zone's tick; at most one warning, the gravest."""
-    picture = assess(facing, rules)
-    told.struck |= report is not None or _struck(told, shot, now_ns)
+    told.struck |= heard.dangerous or _struck(told, shot, now_ns)
     endangered = picture.p >= leave_p(told.level, rules)
     if endangered and picture.tracks:
         told.impact_ns, told.over_ns = picture.first_ns, picture.last_ns
         told.tracks = sorted({*told.tracks, *picture.tracks})
-    if endangered or report is not None:
+    if endangered or heard.dangerous:
         told.danger_ns = now_ns
-    if report is not None and not told.observed:
+    if heard.alarm is not None:
+        return _tell_alarm(told, picture, heard.alarm, zone, rules, now_ns)
+    if heard.seen is not None and not told.observed:
         told.observed = True
-        return _tell_report(told, picture, report, zone, now_ns)
+        return _tell_report(told, picture, heard.seen, zone, now_ns)
     if told.level < ALERT and _alerts(picture, rules):
         told.level = ALERT
         return _tell(told, "alert", picture, picture.kind, zone, _why_alert(picture, zone, rules, now_ns), now_ns)
     if told.level == QUIET and picture.p >= rules.pre_alert_p:
         told.level = PRE_ALERT
         return _tell(told, "pre-alert", picture, picture.kind, zone, _why_pre_alert(picture, rules, now_ns), now_ns)
+    if heard.all_clear is not None:
+        return _ended(told, "all-clear", picture, zone, f"all clear: ordered by {heard.all_clear.by}", now_ns)
     if told.level != QUIET and not endangered:
         return _end(told, picture, zone, rules, now_ns)
     news = _news(told, picture, now_ns) if told.level == ALERT else ""
@@ -309,23 +350,40 @@ def _end(told: ZoneState, picture: Picture, zone: Zone, rules: Rules, now_ns: in
     """The cancel or the all-clear, once it is due."""
     quiet_ns = max(told.danger_ns, told.over_ns) if told.struck else told.danger_ns
     wait_s = rules.all_clear_s if told.struck else rules.hold_s
-    if now_ns < quiet_ns + wait_s * SECOND_NS:
+    if now_ns < max(quiet_ns + wait_s * SECOND_NS, told.ordered_until_ns):
         return None
     quiet_s = (now_ns - quiet_ns) / SECOND_NS
     if told.struck:
         reason = (
             f"all clear: nothing in the air could reach {zone.name} for {quiet_s:.0f} s and the last impact is over"
         )
-    else:
-        reason = (
-            f"cancelled: the chance of a hit fell to {picture.p:.2g} and stayed below "
-            f"{leave_p(told.level, rules):.2g} for {quiet_s:.0f} s before anything was due to come down"
-        )
+        return _ended(told, "all-clear", picture, zone, reason, now_ns)
+    reason = (
+        f"cancelled: the chance of a hit fell to {picture.p:.2g} and stayed below "
+        f"{leave_p(told.level, rules):.2g} for {quiet_s:.0f} s before anything was due to come down"
+    )
+    return _ended(told, "cancel", picture, zone, reason, now_ns)
+
+
+def _why_not(told: ZoneState, picture: Picture, heard: Heard, zone: Zone, rules: Rules) -> tuple[str, str] | None:
+    """Why an operator's all-clear cannot be heeded, and what was found; None where it can."""
+    if heard.dangerous:
+        return "all-clear while something endangers the zone", f"{zone.id}: reported in the same moment"
+    if told.level == QUIET:
+        return "all-clear of a zone under no warning", zone.id
+    if heard.all_clear is not None and heard.all_clear.time_ns < told.began_ns:
+        return "all-clear older than the warning", zone.id
+    if picture.p >= leave_p(told.level, rules):
+        return "all-clear while something endangers the zone", f"{zone.id}: {_facing(picture)}"
+    return None
+
+
+def _ended(told: ZoneState, state: str, picture: Picture, zone: Zone, reason: str, now_ns: int) -> ZoneWarning:
     told.level = QUIET
     return ZoneWarning(
         time_ns=now_ns,
         zone=zone.id,
-        state="all-clear" if told.struck else "cancel",
+        state=state,
         tracks=tuple(told.tracks),
         p_hit=picture.p,
         seconds_left=None,
@@ -363,7 +421,7 @@ def _tell(
     told: ZoneState, state: str, picture: Picture, kind: str, zone: Zone, reason: str, now_ns: int
 ) -> ZoneWarning:
     """The warning, and the note of what it told."""
-    told.kind = kind
+    told.kind, told.began_ns = kind, told.began_ns or now_ns
     told.told_ns, told.told_impact_ns = now_ns, picture.next_ns
     told.told_tracks = sorted({*told.told_tracks, *picture.tracks})
     told.told_band = max(told.told_band, _band(picture.p))
@@ -384,10 +442,26 @@ def _tell_report(told: ZoneState, picture: Picture, report: Observation, zone: Z
     state = "update" if told.level == ALERT else "alert"
     told.level = ALERT
     age_s = max((now_ns - report.time_ns) / SECOND_NS, 0.0)
-    reason = f"{report.source} reported {report.kind} in {zone.name} {age_s:.1f} s ago"
-    if picture.tracks:
-        reason += f"; {_tracks(picture.tracks)} may also hit it, chance {picture.p:.2g}"
+    reason = f"{report.source} reported {report.kind} in {zone.name} {age_s:.1f} s ago{_beside(picture)}"
     return _tell(told, state, picture, "observed", zone, reason, now_ns)
+
+
+def _tell_alarm(
+    told: ZoneState, picture: Picture, act: OperatorAct, zone: Zone, rules: Rules, now_ns: int
+) -> ZoneWarning:
+    """An operator's alarm alerts a zone at once, or adds to the alert that it is under; each is told."""
+    state = "update" if told.level == ALERT else "alert"
+    told.level, told.ordered_until_ns = ALERT, now_ns + round(rules.operator_alarm_s * SECOND_NS)
+    reason = f"{act.by} raised the alarm for {zone.name}{_beside(picture)}"
+    return _tell(told, state, picture, "operator", zone, reason, now_ns)
+
+
+def _facing(picture: Picture) -> str:
+    return f"{_tracks(picture.tracks)}, chance {picture.p:.2g}"
+
+
+def _beside(picture: Picture) -> str:
+    return f"; {_tracks(picture.tracks)} may also hit it, chance {picture.p:.2g}" if picture.tracks else ""
 
 
 def _why_alert(picture: Picture, zone: Zone, rules: Rules, now_ns: int) -> str:
