@@ -23,6 +23,7 @@ from opencram.outputs.phrases import ENDED, LANGUAGES, Phrases, phrases
 from opencram.outputs.source import Provenance as Provenance
 from opencram.outputs.source import Source as Source
 from opencram.outputs.source import Status
+from opencram.report.words import iso
 from opencram.tables import Reject, ZoneWarning
 
 if TYPE_CHECKING:
@@ -234,9 +235,8 @@ def _parameters(warning: ZoneWarning) -> Iterator[tuple[str, str]]:
     yield "threatKind", warning.kind
     yield "pHit", f"{warning.p_hit:.3f}"
     if warning.seconds_left is not None and warning.state not in _NEWS:
-        impact_ns = _impact_ns(warning)
         yield "timeToImpact_s", f"{warning.seconds_left:.1f}"
-        yield "impactTime", f"{_utc(impact_ns):%Y-%m-%dT%H:%M:%S}.{impact_ns // 10**6 % 1000:03d}Z"
+        yield "impactTime", iso(_impact_ns(warning))
     if warning.tracks:
         yield "tracks", " ".join(str(track) for track in warning.tracks)
     yield "reason", warning.reason

@@ -13,7 +13,6 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -21,6 +20,7 @@ from opencram.outputs.cap import ends
 from opencram.outputs.phrases import Phrases, phrases
 from opencram.outputs.source import Provenance, Source, Status
 from opencram.physics.threats import catalogue
+from opencram.report.words import iso
 from opencram.tables import ZoneWarning
 
 if TYPE_CHECKING:
@@ -95,9 +95,9 @@ class Event:
 
     def xml(self) -> bytes:
         """The event as it is sent."""
-        time = _time(self.time_ns)
+        time = iso(self.time_ns)
         event = ET.Element("event", version="2.0", uid=self.uid, type=self.type, how=self.how, opex=self.opex)
-        event.attrib |= {"time": time, "start": time, "stale": _time(self.stale_ns)}
+        event.attrib |= {"time": time, "start": time, "stale": iso(self.stale_ns)}
         point = {"lat": f"{self.lat_deg:.7f}", "lon": f"{self.lon_deg:.7f}", "hae": f"{self.hae_m:.1f}"}
         ET.SubElement(event, "point", {**point, "ce": f"{self.ce_m:.1f}", "le": f"{self.le_m:.1f}"})
         ET.SubElement(event, "detail").extend(self.detail)
@@ -174,7 +174,7 @@ class TakPicture:
         shape = ET.Element("shape")
         axes = {"major": f"{major_m:.1f}", "minor": f"{minor_m:.1f}", "angle": f"{track.axis_deg or 0.0:.1f}"}
         ET.SubElement(shape, "ellipse", axes)
-        left = f"impact due at {_time(track.impact_ns)[11:19]} UTC, inside with 95 %"
+        left = f"impact due at {iso(track.impact_ns)[11:19]} UTC, inside with 95 %"
         return Event(
             uid=self._uid(status, f"impact.{track.track}"),
             type="u-d-c-e",
@@ -306,8 +306,3 @@ def _element(tag: str, **attributes: str) -> ET.Element:
 
 def _clean(text: str) -> str:
     return re.sub(r"[\x00-\x1f\ud800-\udfff\ufffe\uffff]", " ", text)
-
-
-def _time(time_ns: int) -> str:
-    utc = datetime.fromtimestamp(time_ns // 10**9, UTC)
-    return f"{utc:%Y-%m-%dT%H:%M:%S}.{time_ns // 10**6 % 1000:03d}Z"
