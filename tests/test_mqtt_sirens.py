@@ -364,7 +364,7 @@ def test_lost_acknowledgements_are_asked_for_again_and_nothing_sounds_twice(runn
     async def test() -> None:
         service = Service(running)
         async with service.at_work(), all_sirens(running, service) as runners:
-            service.drop_acks = 5
+            service.drop_acks = 3
             service.say("alert", "base")
             await until(lambda: service.stage("base") == "sounding")
             assert service.drop_acks == 0

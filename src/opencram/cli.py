@@ -29,6 +29,12 @@ Out = Annotated[Path | None, typer.Option(metavar="DIR", help="The run folder to
 Lang = Annotated[Language, typer.Option(help="The language of the report.")]
 Json = Annotated[bool, typer.Option("--json", help="Print run.json on stdout, and nothing else.")]
 
+ZoneId = Annotated[str, typer.Argument(metavar="ZONE", help="The zone's id.")]
+Server = Annotated[str | None, typer.Option(metavar="URL", help="The service; the one on this machine when not given.")]
+TokenFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="The operator's token; this machine's own when not given.")
+]
+
 
 def _version(wanted: bool) -> None:
     if wanted:
@@ -159,7 +165,9 @@ def serve(
     play: Annotated[
         str | None, typer.Option(metavar="SCENARIO", help="Play this scenario in real time, at once: an exercise.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Names the draw of what the play leaves to chance.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Names the draw of what the play leaves to chance.")
+    ] = 0,
 ) -> None:
     """Warn people: step in real time, command the sirens, answer operators, tell browsers and phones.
 
@@ -196,6 +204,42 @@ def siren(
     from opencram.outputs.sirens.siren import run_siren
 
     run_siren(siren_id, server, mqtt, token_file, sound)
+
+
+@app.command(epilog="Example: opencram alarm base")
+def alarm(zone: ZoneId, server: Server = None, token_file: TokenFile = None) -> None:
+    """Sound the alarm for a zone by hand, whatever the radars see. The running service carries it out."""
+    _operate("alarm", {"zone": zone}, server, token_file)
+
+
+@app.command("all-clear", epilog="Example: opencram all-clear base")
+def all_clear(zone: ZoneId, server: Server = None, token_file: TokenFile = None) -> None:
+    """Give the all-clear for a zone by hand. It is refused while something in the air endangers the zone."""
+    _operate("all-clear", {"zone": zone}, server, token_file)
+
+
+@app.command(epilog="Example: opencram drill base camp --announce-s 120")
+def drill(
+    zones: Annotated[list[str] | None, typer.Argument(metavar="[ZONE]...", help="The zones in which to drill.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Drill in every zone of the site.")] = False,
+    announce_s: Annotated[
+        float, typer.Option(min=0, max=3600, metavar="N", help="Announce it so many seconds before it sounds.")
+    ] = 60,
+    last_s: Annotated[float, typer.Option(min=1, max=600, metavar="N", help="It sounds for so many seconds.")] = 30,
+    server: Server = None,
+    token_file: TokenFile = None,
+) -> None:
+    """Hold a drill: announced first, with a sound of its own, ended by itself, and stopped by any real alert."""
+    if every == bool(zones):
+        raise InputError(f"ZONE: found {'zones and --all' if every else 'none'}, expected zones or --all")
+    body = {"zones": zones or [], "all": every, "announce_s": announce_s, "last_s": last_s}
+    _operate("drill", body, server, token_file)
+
+
+def _operate(act: str, body: dict[str, object], server: str | None, token_file: Path | None) -> None:
+    from opencram.serve.operator import ask
+
+    typer.echo(ask(server or f"http://{DEFAULT_HTTP}", act, body, token_file))
 
 
 @app.command("new-site", epilog="Example: opencram new-site camp-alpha --lat 36.24 --lon 43.96")

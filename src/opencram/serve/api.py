@@ -129,6 +129,7 @@ def _acting(app: FastAPI, feed: Feed, acts: Acts) -> None:
         404: (Fault, "No such zone or siren; the sentence names the nearest."),
         409: (Fault, "The pipeline refused it."),
         413: (Fault, "The body is too long."),
+        415: (Fault, "The body is not said to be JSON."),
         422: (Fault, "The body is not as expected."),
         429: (Fault, "Too many acts, or too many tries without the token."),
         503: (Fault, "Too many acts wait for an answer."),
@@ -211,6 +212,9 @@ def _refusals(app: FastAPI, feed: Feed) -> None:
     async def malformed(request: Request, error: RequestValidationError) -> Response:
         fault = error.errors()[0]
         feed.counts["malformed request"] += 1
+        media = request.headers.get("content-type", "")
+        if not media.startswith("application/json"):
+            return Json(Fault(f"Content-Type: found '{media[:40]}', expected application/json"), 415)
         return Json(Fault(_sentence(fault)), 400 if fault["type"] == "json_invalid" else 422)
 
     @app.exception_handler(Refusal)
@@ -220,6 +224,9 @@ def _refusals(app: FastAPI, feed: Feed) -> None:
 
     @app.exception_handler(HTTPException)
     async def unknown(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 400:  # of a body that the framework could not even read as text
+            feed.counts["malformed request"] += 1
+            return Json(Fault("body: found no JSON, expected an object"), 400)
         feed.counts["unknown address"] += 1
         sentence = f"found {request.method} {request.url.path[:80]}, which is not there (see /openapi.json)"
         return Json(Fault(sentence), error.status_code, error.headers)

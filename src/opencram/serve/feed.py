@@ -97,7 +97,7 @@ class Feed:
         self._words: deque[Kept] = deque(maxlen=HISTORY)
         self._left_out = 0
         """The number of the last word that is no longer kept."""
-        self._seq = 0
+        self.seq = 0
         self._now_ms, self._now_s = now_ms, now_s
         self._heard_s, self._shown = now_s(), 0
 
@@ -121,7 +121,7 @@ class Feed:
         if len(self._words) == HISTORY:
             self._left_out = self._words[0].seq
         self._words.append(kept)
-        self._seq = kept.seq
+        self.seq = kept.seq
         text = _text(word_of(kept, self.hello))
         now_s = self._now_s()
         for client in self.clients:
@@ -152,7 +152,7 @@ class Feed:
         missed = [w for w in self._words if w.seq > after and client.wants(w)] if same else []
         return State(
             run=hello.run,
-            seq=self._seq,
+            seq=self.seq,
             now_ms=self._now_ms(),
             site=hello.site,
             title=hello.title,

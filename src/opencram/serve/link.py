@@ -16,9 +16,6 @@ import msgspec
 
 from opencram.tables import ZoneWarning
 
-DEFAULT_HTTP = "127.0.0.1:8700"
-"""Where `serve` answers and the operator's commands ask, when nothing else is said."""
-
 LENGTH = struct.Struct(">I")
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 """No message of ours comes near (2,000 zones of 1,000 corners are some 40 MB); a longer one is damage."""
@@ -66,6 +63,8 @@ class Hello(msgspec.Struct, frozen=True, tag="hello", kw_only=True):
     site: str
     title: str
     provenance: Source
+    seq: int = 0
+    """The number of the last thing told before: what stands is whole when it has been heard."""
     zones: tuple[ZoneInfo, ...]
     sirens: tuple[SirenInfo, ...] = ()
     sensors: tuple[str, ...] = ()

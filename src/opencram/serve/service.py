@@ -25,8 +25,8 @@ from opencram.state import State
 from opencram.tables import Health, Input, OperatorAct, Outbox, Reject, ZoneWarning
 
 if TYPE_CHECKING:
-    from opencram.outputs.sirens.orders import Drill as DrillState
     from opencram.console import Console
+    from opencram.outputs.sirens.orders import Drill as DrillState
     from opencram.serve.keep import Keeper, Resumed
     from opencram.serve.sources import Source as InputSource
     from opencram.serve.webprocess import WebProcess
@@ -269,7 +269,7 @@ class Service:
         ms = round((now_ns - self._turn_ns) * 1e-6, 2)
         self._journal.append({"what": "command", "time_ns": now_ns, "ms": ms, "ways": ways, **_plain(command)})
         late = f"{ms:.1f} ms after the plots" if ways else "not connected"
-        if command.issued_ns >= self._turn_ns:
+        if command.issued_ns >= self._turn_ns and command.id.endswith("/0"):  # neither said again nor renewed
             self.console.say(f"  siren {command.siren}: {command.kind} for {command.zone} ({late})", now_ns)
 
     def _heard(self, message: ToService, transport: str) -> None:
@@ -280,7 +280,7 @@ class Service:
         ms = round((now_ns - self._sent_ns.get(message.id, now_ns)) * 1e-6, 2)
         line: dict[str, object] = {"what": "answer", "heard_ns": now_ns, "ms": ms, "by": transport}
         self._journal.append({**line, **_plain(message)})
-        if message.stage in ("sounding", "done"):
+        if message.stage in ("sounding", "done") and message.id.endswith("/0"):
             self.console.say(f"  siren {message.siren}: {message.stage} ({ms:.1f} ms after the command)", now_ns)
 
     def _note_down(self) -> None:

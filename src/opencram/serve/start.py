@@ -1,4 +1,4 @@
-"""`opencram serve`: puts the pipeline's process together, starts the web process, and runs until it is told to stop."""
+"""`opencram serve`: puts the process together, starts the web process, and runs until it is told to stop."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opencram import __version__
-from opencram.errors import InputError
 from opencram.console import Console
+from opencram.errors import InputError
 from opencram.serve.keep import Keeper, Play, Resumed
 from opencram.serve.picture import hello_of
 from opencram.serve.secrets import OPERATOR, secrets_folder, token, token_file
@@ -189,7 +189,9 @@ def _say_hello(
     playing = f", playing {scenario.name}" if scenario is not None else ", no sensors: operators and observers only"
     console.say(f"opencram serves {site.name}{playing}. All it says is of status {status}.")
     console.say(f"Overview   http://{_address(http)}/   health http://{_address(http)}/healthz")
-    console.say(f"Sirens     ws://{_address(sirens)}/   e.g. opencram siren {_first_siren(site)} --server http://{_address(http)}")
+    console.say(
+        f"Sirens     ws://{_address(sirens)}/   e.g. opencram siren {_first_siren(site)} --server http://{_address(http)}"
+    )
     console.say(f"Tokens     {secrets_folder()} (this machine only: loopback, no accounts)")
     console.say(f"Recording  {keeper.folder}")
     console.say("Ctrl-C ends it; what stands is kept, and taken up at the next start.")

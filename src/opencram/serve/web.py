@@ -43,18 +43,21 @@ async def run(link: socket.socket, listening: socket.socket, token: str) -> None
     feed, acts = Feed(hello), Acts(writer.write)
     server = uvicorn.Server(_config(app_of(feed, acts, token)))
     beside = [asyncio.ensure_future(feed.pulse()), asyncio.ensure_future(_report(writer, feed))]
-    serving = asyncio.ensure_future(server.serve(sockets=[tuned(listening)]))
+    serving: asyncio.Future[None] | None = None
     try:
-        async for message in incoming:
-            if isinstance(message, ActReply):
-                acts.hear(message)
-            else:
-                feed.hear(message)
+        while True:
+            if serving is None and feed.seq >= hello.seq:  # not before what stands is whole
+                serving = asyncio.ensure_future(server.serve(sockets=[tuned(listening)]))
+            message = await anext(incoming, None)
+            if message is None:
+                return
+            acts.hear(message) if isinstance(message, ActReply) else feed.hear(message)
     finally:
         server.should_exit = server.force_exit = True
         for task in beside:
             task.cancel()
-        await serving
+        if serving is not None:
+            await serving
 
 
 async def _messages(reader: asyncio.StreamReader) -> AsyncIterator[object]:

@@ -199,7 +199,8 @@ class WebProcess:
 
     def _write(self, link: socket.socket) -> str:
         """Carry over what there is until the link breaks; why it did."""
-        seq, batch = 0, list[ToWeb]([self.hello])
+        with self._news:
+            seq, batch = 0, list[ToWeb]([msgspec.structs.replace(self.hello, seq=self._out.seq)])
         try:
             while True:
                 link.sendall(b"".join(map(frame, batch)))

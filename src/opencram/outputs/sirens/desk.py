@@ -7,6 +7,7 @@ and what is to be sent is fetched with `take`. So the same calls give the same c
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from opencram.outputs.cap import Provenance
 from opencram.outputs.sirens.messages import ALARMS, Ack, Beat, Bye, Command, Kind, Pulse, Status, ToService, ToSiren
@@ -26,6 +27,9 @@ from opencram.site import Site
 from opencram.tables import Health, ZoneWarning
 
 STAGES = ("", "received", "sounding", "done")
+AHEAD_NS = 10_000_000_000
+"""A beat from further in the future comes of a wrong clock. The pulse puts that right; taking the beat for the newest
+would have all later ones refused."""
 MOST_REFUSALS = 3
 """So often a command that a siren holds for old is made anew at once; then only when it is renewed anyway."""
 EARLIER = 4
@@ -113,7 +117,7 @@ class Desk:
         starts_ns = now_ns + round(announce_s * SECOND_NS)
         begun = Drill(drill, zones, starts_ns, starts_ns + round(last_s * SECOND_NS), by)
         self.state.drills[drill] = begun
-        self._drill_news.append(begun)
+        self._drill_news.append(replace(begun))
         for zone in zones:
             for siren in self._serving.get(zone, ()):
                 self._issue(siren, zone, "drill-notice", "Exercise", f"drill-{drill}", now_ns, impact_ns=starts_ns)
@@ -152,8 +156,8 @@ class Desk:
 
     def _beat(self, beat: Beat, siren: SirenState, now_ns: int) -> None:
         self._out.append((beat.siren, Pulse(siren=beat.siren, time_ns=now_ns, beat_ns=beat.time_ns)))
-        if beat.time_ns <= siren.last_beat_ns:
-            self.refuse("replayed")
+        if beat.time_ns <= siren.last_beat_ns or beat.time_ns > now_ns + AHEAD_NS:
+            self.refuse("replayed" if beat.time_ns <= siren.last_beat_ns else "clock ahead")
             return
         returns = siren.away or siren.silent
         if siren.silent or not siren.beat_ns:
@@ -271,7 +275,7 @@ class Desk:
         for drill in list(self.state.drills.values()):
             if drill.phase == "notice" and now_ns >= drill.starts_ns:
                 drill.phase = "sounding"
-                self._drill_news.append(drill)
+                self._drill_news.append(replace(drill))
                 for zone in drill.zones:
                     for siren in self._serving.get(zone, ()):
                         self._issue(siren, zone, "drill", "Exercise", f"drill-{drill.id}", now_ns)
@@ -287,7 +291,7 @@ class Desk:
     def _finish_drill(self, drill: Drill, phase: str, now_ns: int) -> None:
         drill.phase = phase
         del self.state.drills[drill.id]
-        self._drill_news.append(drill)
+        self._drill_news.append(replace(drill))
         for order in self._orders():
             if order.origin == f"drill-{drill.id}" and order.alarms:
                 command = order.command

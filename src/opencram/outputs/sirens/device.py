@@ -109,6 +109,10 @@ class Device:
             fault=self.fault,
         )
 
+    def begin_beats_anew(self) -> None:
+        """The clock was put right: beats need only be later than each other from here on."""
+        self._beat_ns = 0
+
     def _refusal(self, command: Command, last: ZoneMemory | None, now_ns: int) -> Refusal | None:
         if now_ns >= command.expires_ns:
             return "expired"

@@ -128,6 +128,7 @@ class Runner:
         self._on_event("pulse", None, "")
         if abs(told_ns - now_ns) > NEW_TIME_NS:
             self._beats.clear()
+            self.device.begin_beats_anew()
             self.send(self.beat())
 
     def _answer(self, command: Command | None, acks: Sequence[Ack]) -> None:
@@ -136,7 +137,9 @@ class Runner:
             self.send(encode(ack, self._token))
             zone = ack.id.split("/")[0]
             known = self.device.memory.zones.get(zone)
-            self._on_event(ack.stage, command or (known.command if known else None), ack.reason)
+            renewed = ack.stage == "sounding" and command is not None and not command.id.endswith("/0")
+            what = "goes on" if renewed else ack.stage
+            self._on_event(what, command or (known.command if known else None), ack.reason)
 
     def _sound(self) -> None:
         """Have heard what is to be heard."""

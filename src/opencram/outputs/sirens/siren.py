@@ -108,7 +108,7 @@ async def _endpoint(server: str, display: Display) -> str:
 def _ask(url: str) -> str:
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with direct.open(url, timeout=3.0) as answer:
-        return str(json.load(answer)["address"])
+        return str(json.load(answer)["url"])
 
 
 def _memory_file(siren_id: str) -> Path:
@@ -138,6 +138,8 @@ class Display:
             self._console.say(f"REFUSED   {which}{words}", now_ns)
         elif what == "sounding" and command is not None:
             self._loud(f"SOUNDING  {_told(command)}", now_ns)
+        elif what == "goes on" and command is not None:
+            self._console.say(f"goes on   {command.kind} for {command.zone}", now_ns)
         elif what == "says" and command is not None:
             self._console.say(f"says      {_told(command)}", now_ns)
         elif what == "done" and command is not None and command.kind in ALARMS:
