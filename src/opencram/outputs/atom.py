@@ -24,11 +24,11 @@ class FeedHead:
 
 
 def atom_feed(messages: Sequence[CapMessage], head: FeedHead, updated_ns: int) -> bytes:
-    """The messages as a feed, newest first; `updated_ns` is told where there are none.
+    """The messages, in the order they were told, as a feed, newest first; `updated_ns` is told where there are none.
 
     Ids are UUIDs (RFC 4122, version 5) of what identifies the sender and the messages: the same whenever it is made.
     """
-    newest = sorted(messages, key=lambda message: message.sent_ns, reverse=True)
+    newest = sorted(messages, key=lambda message: message.sent_ns)[::-1]
     feed = ET.Element("feed", xmlns=NAMESPACE)
     _add(feed, "id", _id(head.sender))
     _add(feed, "title", head.title)

@@ -18,7 +18,9 @@ from typing import get_args
 from opencram.errors import InputError
 from opencram.outputs.atom import FeedHead, atom_feed
 from opencram.outputs.cap import NAMESPACE, CapMessage, ZoneAndStatus, ends
-from opencram.outputs.source import Status
+from opencram.outputs.phrases import phrases
+from opencram.outputs.source import Source, Status
+from opencram.site import Site
 
 KEPT = 200
 """Messages; beyond, the oldest are deleted, but for the last about each zone and status where that still stands."""
@@ -80,6 +82,12 @@ def _found(path: Path) -> Iterator[CapMessage]:
         if file.name != FEED:
             with contextlib.suppress(ET.ParseError, ValueError, KeyError, OSError):
                 yield read_message(file.read_bytes())
+
+
+def feed_head(site: Site, source: Source, base: str) -> FeedHead:
+    """What a site's feed says of itself; `base` is where its links begin."""
+    mark, title = phrases().mark(source.provenance.cap_status, "en"), f"{site.title.en}: warnings"
+    return FeedHead(source.sender, f"{mark} – {title}" if mark else title, base)
 
 
 def read_message(xml: bytes) -> CapMessage:

@@ -114,7 +114,8 @@ class Hook:
         self.spec, self.counts, self.fault = spec, Counter[str](), ""
         self._secret, self._hidden, self._now_ns = secret, hidden, now_ns
         self._waiting: deque[Message] = deque()
-        self._news = asyncio.Event()
+        self._news, self.busy = asyncio.Event(), False
+        """Whether something waits, or is being delivered."""
 
     def put(self, message: Message) -> None:
         """Tell it, if it wants to be told of such; never waits."""
@@ -129,6 +130,7 @@ class Hook:
             self._waiting.remove(next(updates, self._waiting[0]))
             self.counts["dropped"] += 1
         self._waiting.append(message)
+        self.busy = True
         self._news.set()
 
     async def run(self) -> None:
@@ -136,6 +138,7 @@ class Hook:
         while True:
             while self._waiting:
                 await self._deliver(self._waiting.popleft())
+            self.busy = False
             self._news.clear()
             await self._news.wait()
 

@@ -28,6 +28,11 @@ class TakLink(Protocol):
     name: str
     unsent: int
 
+    @property
+    def open(self) -> bool:
+        """Whether there is a way there now, as far as can be told."""
+        ...
+
     async def run(self) -> None:
         """Keep the way open until cancelled."""
         ...
@@ -56,6 +61,11 @@ class TakDatagrams:
         self.name, self.unsent = f"udp://{host}:{port}", 0
         self._where = (host, port)
         self._socket: socket.socket | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether the socket is; whether anybody hears a datagram is not known."""
+        return self._socket is not None
 
     async def run(self) -> None:
         """Open the socket; a name that does not resolve is tried again."""
@@ -92,6 +102,11 @@ class TakStream:
         self.name, self.unsent = f"tcp://{host}:{port}", 0
         self._host, self._port = host, port
         self._writer: asyncio.StreamWriter | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether the server is connected."""
+        return self._writer is not None
 
     async def run(self) -> None:
         """Keep the stream open: connect, read what the server says and forget it, connect again."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import PlainTextResponse
+from fastapi import APIRouter, HTTPException, Request, Response
 
 from opencram.outputs.atom import ATOM_TYPE, CAP_TYPE
 from opencram.outputs.cap_folder import FEED, IDENTIFIER
@@ -18,13 +17,15 @@ def cap_routes(folder: Path) -> APIRouter:
     @router.get("/cap/atom.xml")
     @router.head("/cap/atom.xml", include_in_schema=False)
     def feed(request: Request) -> Response:
+        """The feed of CAP messages, in Atom."""
         return _file(folder / FEED, ATOM_TYPE, request)
 
     @router.get("/cap/{identifier}.xml")
     @router.head("/cap/{identifier}.xml", include_in_schema=False)
     def message(identifier: str, request: Request) -> Response:
+        """One CAP message."""
         if not IDENTIFIER.fullmatch(identifier):
-            return _missing(identifier)
+            raise HTTPException(404)
         return _file(folder / f"{identifier}.xml", CAP_TYPE, request)
 
     return router
@@ -34,12 +35,9 @@ def _file(path: Path, media_type: str, request: Request) -> Response:
     try:
         data, changed_ns = path.read_bytes(), path.stat().st_mtime_ns
     except OSError:
-        return _missing(path.stem)
-    headers = {"ETag": f'"{changed_ns:x}-{len(data):x}"', "Cache-Control": "no-cache"}
+        raise HTTPException(404) from None
+    headers = {"ETag": f'"{changed_ns:x}-{len(data):x}"'}
     if request.headers.get("if-none-match") == headers["ETag"]:
         return Response(status_code=304, headers=headers)
     return Response(data, media_type=media_type, headers=headers)
 
-
-def _missing(name: str) -> Response:
-    return PlainTextResponse(f"found no CAP message '{name[:128]}'\n", 404)
