@@ -97,9 +97,11 @@ class Village:
         self._start(name, "siren", name, "--server", self.http, *options)
 
     def kill(self, name: str) -> None:
-        """kill -9."""
+        """kill -9; of a service, until its web process has gone too."""
         self.processes[name].kill()
         self.processes[name].wait()
+        if name == "service":
+            self.until(lambda: self.get("/healthz") is None)
 
     def end(self, name: str) -> str:
         """Ask a process to end; all that its starts have written."""

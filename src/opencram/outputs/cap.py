@@ -130,6 +130,7 @@ class CapWriter:
             ("scope", "Public"),
             ("note", note),
             ("references", refers_to or ""),
+            ("incidents", f"{self.source.run}.raid.{warning.raid}" if warning.raid else ""),
         ):
             if text:
                 _add(alert, tag, text)

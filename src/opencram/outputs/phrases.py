@@ -15,14 +15,14 @@ from typing import Any
 
 from opencram import yamlfile
 from opencram.errors import InputError
-from opencram.tables import WARNING_STATES, Reject
+from opencram.tables import WARNING_KINDS, WARNING_STATES, Reject
 
 LANGUAGES = ("en", "fr", "ar")
 MAIN = LANGUAGES[0]
 ANY = "any"
 STATES = (*WARNING_STATES, "drill-notice", "test")
 """Of a warning, of a drill's announcement and of a siren's self-test."""
-KINDS = ("rocket", "drone", "debris", "observed", "operator", "drill", "test")
+KINDS = (*WARNING_KINDS, "drill", "test")
 ENDED = ("cancel", "all-clear")
 SAID = {
     "mark": (ANY,),

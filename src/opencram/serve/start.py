@@ -17,7 +17,7 @@ from opencram import __version__
 from opencram.console import Console
 from opencram.errors import InputError
 from opencram.outputs.cap_folder import CapFolder, feed_head
-from opencram.outputs.source import Source, sender_of
+from opencram.outputs.source import Provenance, Source, sender_of
 from opencram.serve.keep import Keeper, Play, Resumed
 from opencram.serve.outlets import Outlets, ways_of
 from opencram.serve.picture import hello_of
@@ -60,7 +60,8 @@ def serve(asked: Asked) -> None:
     scenario = _scenario(asked.play)
     site = load_site(asked.site)
     ways_of(site, asked.hooks, asked.tak, time.time_ns)  # bad ones are told before anything is begun
-    keeper = Keeper(asked.record or state_folder(site.name), site)
+    provenance = Provenance.LIVE if scenario is None else Provenance.SIMULATION
+    keeper = Keeper(asked.record or state_folder(site.name), site, provenance)
     http = _listen(asked.http)
     sirens = _listen(_next_port(http))
     warmup()
@@ -124,7 +125,7 @@ async def _run(
     token(OPERATOR)
     service = Service(site, source, clock, keeper, resumed, tokens, console)
     documents = scenario.documents() if scenario is not None else None
-    keeper.begin(service.state, clock.now_ns(), scenario is not None, play, documents)
+    keeper.begin(service.state, clock.now_ns(), play, documents)
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
