@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import stat
 import sys
 import threading
@@ -21,7 +22,7 @@ import pytest
 
 from made_up_run import NS, T0, warning, write_site
 from opencram.errors import InputError
-from opencram.outputs.hooks import LATE_NS, MAX_WAITING, Hook, hook_message, load_hooks
+from opencram.outputs.hooks import LATE_NS, MAX_WAITING, Hook, HookSpec, hook_message, load_hooks
 from opencram.outputs.source import Provenance, Source
 from opencram.site import Site
 
@@ -390,3 +391,10 @@ def test_the_processes_own_environment_stays(tmp_path: Path, site: Site) -> None
     hook = hook_of(tmp_path, site, command("import os,sys; sys.exit(0 if os.environ['PATH'] else 1)"))
     assert told(hook, site, ALERT).counts["delivered"] == 1
     assert "OPENCRAM_STATUS" not in os.environ
+
+
+def test_every_key_of_the_file_has_its_entry() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "how-to" / "hooks.md").read_text("utf-8")
+    cells = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    described = set(re.findall(r"`(\w+)`", " ".join(cells)))
+    assert described == set(HookSpec.model_fields)
