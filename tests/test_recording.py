@@ -11,7 +11,7 @@ from mcap.reader import make_reader
 from opencram.errors import InputError
 from opencram.record.digest import DecisionDigest
 from opencram.record.recording import Recorder, Recording, Tick
-from opencram.tables import Effect, Input, Observation, PlotRows
+from opencram.tables import Effect, Input, Observation, OperatorAct, PlotRows
 from outboxes import START_NS, engagement_of, outbox_of, warning_of
 
 TICK_NS = 100_000_000
@@ -21,14 +21,16 @@ META = {"simulated": True, "seed": 3}
 
 
 def inbox_of(now_ns: int, seq: int) -> list[Input]:
-    """Plots, now and then an effect or an observation; every fifth tick is empty."""
+    """Plots, now and then an effect, an observation or an operator's act; every fifth tick is empty."""
     if seq % 5 == 0:
         return []
     columns = {"time": [now_ns / 1e9] * 3, "range_m": [1.25, "12", None], "sensor": ["radar-1"] * 3}
     plots = PlotRows(received_ns=now_ns, source="radar-1", columns=columns, scan_end=True)
     effect = Effect(time_ns=now_ns, engagement=seq, track=1, outcome="kill", east_m=0.1 * seq, north_m=-1.0, up_m=1e-7)
     seen = Observation(time_ns=now_ns, zone="east", kind="blast", source="sensor")
-    return [plots, *([effect] if seq % 7 == 0 else []), *([seen] if seq % 11 == 0 else [])]
+    act = OperatorAct(time_ns=now_ns, zone="east", act="alarm", by="watch")
+    more = [act] if seq % 13 == 0 else []
+    return [plots, *more, *([effect] if seq % 7 == 0 else []), *([seen] if seq % 11 == 0 else [])]
 
 
 def write(path: Path, ticks: int = 60, tracks: int = 3) -> list[Tick]:

@@ -12,6 +12,7 @@ import typer
 
 from opencram import __version__
 from opencram.errors import InputError, RunError
+from opencram.serve import DEFAULT_HTTP
 
 app = typer.Typer(
     epilog="Begin with: opencram run baghdad-2020-11-17",
@@ -27,6 +28,12 @@ Site = Annotated[str | None, typer.Option(metavar="SITE", help="A built-in site 
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="The run folder to write; an earlier run is replaced.")]
 Lang = Annotated[Language, typer.Option(help="The language of the report.")]
 Json = Annotated[bool, typer.Option("--json", help="Print run.json on stdout, and nothing else.")]
+
+ZoneId = Annotated[str, typer.Argument(metavar="ZONE", help="The zone's id.")]
+Server = Annotated[str | None, typer.Option(metavar="URL", help="The service; the one on this machine when not given.")]
+TokenFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="The operator's token; this machine's own when not given.")
+]
 
 
 def _version(wanted: bool) -> None:
@@ -145,6 +152,102 @@ def study(
     print_study(result.summary, out)
 
 
+@app.command(epilog="Example: opencram serve baghdad-embassy --play baghdad-2020-11-17")
+def serve(
+    site: Annotated[str, typer.Argument(metavar="SITE", help="A built-in site or a site's YAML file.")],
+    http: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Where to answer; sirens report at the port after it.")
+    ] = DEFAULT_HTTP,
+    mqtt: Annotated[str | None, typer.Option(metavar="URL", help="Reach sirens over this broker (MQTT 5) too.")] = None,
+    record: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keep recordings and state here; a folder per site otherwise.")
+    ] = None,
+    play: Annotated[
+        str | None, typer.Option(metavar="SCENARIO", help="Play this scenario in real time, at once: an exercise.")
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Names the draw of what the play leaves to chance.")
+    ] = 0,
+    hooks: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="YAML: what is told of warnings by HTTP or by a command.")
+    ] = None,
+    tak: Annotated[
+        list[str] | None, typer.Option(metavar="URL", help="Show TAK the picture: udp:// or tcp://HOST:PORT; repeat.")
+    ] = None,
+) -> None:
+    """Warn people: step in real time, command the sirens, answer operators, tell browsers and phones.
+
+    It listens on the loopback alone, with no accounts, and says so. What --play plays is an exercise in every
+    channel, and nothing can make it anything else. Without --play there are no sensors yet: operators' alarms and
+    all-clears are in earnest. Killed and started again, it goes on: the same zones alerted, the same commands, each
+    siren sounding once.
+    """
+    from opencram.serve.start import Asked
+    from opencram.serve.start import serve as run_service
+
+    run_service(Asked(site, http, mqtt, record, play, seed, hooks, tuple(tak or ())))
+
+
+@app.command(epilog="Example: opencram siren siren-embassy-north --sound")
+def siren(
+    siren_id: Annotated[str, typer.Argument(metavar="ID", help="The siren's id in the site.")],
+    server: Annotated[
+        str, typer.Option(metavar="URL", help="The service: http://HOST:PORT, or its ws:// address.")
+    ] = f"http://{DEFAULT_HTTP}",
+    mqtt: Annotated[
+        str | None, typer.Option(metavar="URL", help="Report to this broker (MQTT 5) in place of the service.")
+    ] = None,
+    token_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The siren's token; this machine's own when not given.")
+    ] = None,
+    sound: Annotated[bool, typer.Option("--sound", help="Be heard, with what this machine plays sound with.")] = False,
+) -> None:
+    """Play the part of a siren: take commands, answer them, beat, refuse what is forged, old or out of order.
+
+    Each kind of alarm has its own sound, and exercises one that is like none of them. It comes back by itself when
+    the service or the network was gone, and never sounds for what is over.
+    """
+    from opencram.outputs.sirens.siren import run_siren
+
+    run_siren(siren_id, server, mqtt, token_file, sound)
+
+
+@app.command(epilog="Example: opencram alarm base")
+def alarm(zone: ZoneId, server: Server = None, token_file: TokenFile = None) -> None:
+    """Sound the alarm for a zone by hand, whatever the radars see. The running service carries it out."""
+    _operate("alarm", {"zone": zone}, server, token_file)
+
+
+@app.command("all-clear", epilog="Example: opencram all-clear base")
+def all_clear(zone: ZoneId, server: Server = None, token_file: TokenFile = None) -> None:
+    """Give the all-clear for a zone by hand. It is refused while something in the air endangers the zone."""
+    _operate("all-clear", {"zone": zone}, server, token_file)
+
+
+@app.command(epilog="Example: opencram drill base camp --announce-s 120")
+def drill(
+    zones: Annotated[list[str] | None, typer.Argument(metavar="[ZONE]...", help="The zones in which to drill.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Drill in every zone of the site.")] = False,
+    announce_s: Annotated[
+        float, typer.Option(min=0, max=3600, metavar="N", help="Announce it so many seconds before it sounds.")
+    ] = 60,
+    last_s: Annotated[float, typer.Option(min=1, max=600, metavar="N", help="It sounds for so many seconds.")] = 30,
+    server: Server = None,
+    token_file: TokenFile = None,
+) -> None:
+    """Hold a drill: announced first, with a sound of its own, ended by itself, and stopped by any real alert."""
+    if every == bool(zones):
+        raise InputError(f"ZONE: found {'zones and --all' if every else 'none'}, expected zones or --all")
+    body = {"zones": zones or [], "all": every, "announce_s": announce_s, "last_s": last_s}
+    _operate("drill", body, server, token_file)
+
+
+def _operate(act: str, body: dict[str, object], server: str | None, token_file: Path | None) -> None:
+    from opencram.serve.operator import ask
+
+    typer.echo(ask(server or f"http://{DEFAULT_HTTP}", act, body, token_file))
+
+
 @app.command("new-site", epilog="Example: opencram new-site camp-alpha --lat 36.24 --lon 43.96")
 def new_site(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The site's name; its folder gets the same.")],
@@ -163,7 +266,8 @@ def new_site(
 @app.command(epilog="Example: opencram check my-site/site.yaml plots.csv")
 def check(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="Sites, scenarios, plot tables, run folders, recordings.")
+        list[Path],
+        typer.Argument(metavar="FILE...", help="Sites, scenarios, plot tables, run folders, recordings, alerts."),
     ],
 ) -> None:
     """Say of each file whether it can be used: 'ok', or the sentence that tells what is wrong and where."""
@@ -204,6 +308,21 @@ def coverage(
         typer.echo(f"{site}: warning: {warning}", err=True)
     for path in written:
         typer.echo(path)
+
+
+@app.command("mqtt-passwords", epilog="Example: opencram mqtt-passwords my-site/site.yaml | sudo sh setup.sh DIR")
+def mqtt_passwords(
+    site: Annotated[str, typer.Argument(metavar="SITE", help="A built-in site or a site's YAML file.")],
+) -> None:
+    """Print a line NAME:PASSWORD for the service and each siren, for deploy/mosquitto/setup.sh to make a broker of.
+
+    Passwords are derived from this machine's tokens; a token that is not there yet is made.
+    """
+    from opencram.outputs.sirens.mqtt import password_lines
+    from opencram.site import load_site
+
+    for line in password_lines(siren.id for siren in load_site(site).sirens):
+        typer.echo(line)
 
 
 @app.command("list", epilog="Example: opencram list scenarios")

@@ -18,10 +18,10 @@ from opencram.stages.plots_to_tracks import (
     track_events,
 )
 from opencram.stages.threats_to_engagements import pending, threats_to_engagements
-from opencram.stages.threats_to_warnings import sift_observations, threats_to_warnings
+from opencram.stages.threats_to_warnings import sift_reports, threats_to_warnings
 from opencram.stages.tracks_to_impacts import realign_fits, tracks_to_impacts
 from opencram.state import State
-from opencram.tables import Effect, Hypotheses, Impacts, Input, Observation, Outbox, Plots, Tracks
+from opencram.tables import Effect, Hypotheses, Impacts, Input, Observation, OperatorAct, Outbox, Plots, Tracks
 
 
 def step(state: State, inbox: list[Input], now_ns: int, site: Site) -> Outbox:
@@ -30,7 +30,7 @@ def step(state: State, inbox: list[Input], now_ns: int, site: Site) -> Outbox:
     No clock, no randomness, no input or output of its own: the same state and inputs give the same bits.
     """
     inbox = in_order(inbox)
-    observations, refused = sift_observations((i for i in inbox if isinstance(i, Observation)), now_ns, site)
+    reports, refused = sift_reports((i for i in inbox if isinstance(i, Observation | OperatorAct)), now_ns, site)
     effects = [i for i in inbox if isinstance(i, Effect)]
 
     scans, rejects, health = bytes_to_plots(state.plots, inbox, now_ns, site)
@@ -40,7 +40,8 @@ def step(state: State, inbox: list[Input], now_ns: int, site: Site) -> Outbox:
     left_out, changes = alignment_news(state.aligned, now_ns, site)
     engaged = pending(state.engagements, now_ns)
     threats = impacts_to_threats(state.threats, tracks, hypotheses, impacts, engaged, effects, now_ns, site)
-    warnings = threats_to_warnings(state.warnings, threats, observations, effects, now_ns, site)
+    silent = [site.sensors[sensor].id for sensor in state.plots.stale]
+    warnings, unheeded = threats_to_warnings(state.warnings, threats, reports, effects, silent, now_ns, site)
     engagements = (
         threats_to_engagements(state.engagements, threats, tracks, effects, now_ns, site) if state.defended else ()
     )
@@ -52,7 +53,7 @@ def step(state: State, inbox: list[Input], now_ns: int, site: Site) -> Outbox:
         threats=threats,
         warnings=tuple(warnings),
         engagements=tuple(engagements),
-        rejects=(*rejects, *refused, *left_out),
+        rejects=(*rejects, *refused, *unheeded, *left_out),
         health=(*health, *changes, *limits_hit(state.tracks, now_ns)),
         events=tuple(track_events(state.tracks)),
     )

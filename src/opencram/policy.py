@@ -57,6 +57,8 @@ class Policy(Model):
     costs: dict[str, Cost] = Field(default_factory=dict)
     hold_s: NotNegative = 5.0
     all_clear_s: NotNegative = 30.0
+    operator_alarm_s: NotNegative = 600.0
+    """How long an operator's alarm stands unless he ends it: he may know of what takes minutes to come."""
     pre_alert_factor: Annotated[Number, Field(gt=0, le=1)] = 0.3
     drone: DronePolicy = DronePolicy()
     stale_sensor: Literal["show", "alert"] = "show"

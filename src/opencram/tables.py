@@ -213,14 +213,31 @@ class Effect(msgspec.Struct, frozen=True, tag="effect", kw_only=True):
     up_m: float
 
 
-Input = PlotRows | Observation | Effect
+class OperatorAct(msgspec.Struct, frozen=True, tag="operator-act", kw_only=True):
+    """What an operator orders for a zone: `act` is one of OPERATOR_ACTS, `by` the account that ordered it.
+
+    An alarm alerts the zone at once; an all-clear ends its warning, unless something endangers the zone now.
+    """
+
+    time_ns: int
+    zone: str
+    act: str
+    by: str
+
+
+OPERATOR_ACTS = ("alarm", "all-clear")
+
+Input = PlotRows | Observation | Effect | OperatorAct
 
 
 # ---- what people read one by one --------------------------------------------------------------------------------
 
 
 class ZoneWarning(msgspec.Struct, frozen=True, tag="warning", kw_only=True):
-    """A decision about a zone; `state` is one of WARNING_STATES."""
+    """A decision about a zone; `state` is one of WARNING_STATES, `kind` one of WARNING_KINDS.
+
+    It rests on `tracks` and, where somebody reported or ordered it, on `sources`; an end names all that took part.
+    """
 
     time_ns: int
     zone: str
@@ -230,8 +247,14 @@ class ZoneWarning(msgspec.Struct, frozen=True, tag="warning", kw_only=True):
     seconds_left: float | None
     kind: str
     reason: str
+    raid: int = 0
+    """All warnings of one raid have one number, counted from 1; 0: not told."""
+    sources: tuple[str, ...] = ()
 
 
+WARNING_KINDS = ("rocket", "drone", "debris", "observed", "operator", "sensor")
+"""What falls; what flies by its own power; what is left of either; what somebody or a blast sensor reported; an
+operator's alarm; a sensor that fell silent."""
 WARNING_STATES = ("pre-alert", "alert", "update", "cancel", "all-clear")
 
 

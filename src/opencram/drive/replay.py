@@ -112,7 +112,12 @@ def _replay_recording(
 
 def _start_of(recording: Recording, span: Span, own_site: bool) -> Snapshot | None:
     """The snapshot to begin with; a state tells sensors and zones by number, so it fits its own site alone."""
-    return recording.snapshot_before(span.from_ns) if span.from_ns is not None and own_site else None
+    if not own_site:
+        return None
+    if span.from_ns is not None:
+        return recording.snapshot_before(span.from_ns)
+    first = recording.first_snapshot()
+    return first if first is not None and first.seq > 1 else None  # a service's recording goes on from the one before
 
 
 def _loaded(recording: Recording, start: Snapshot) -> State:

@@ -107,6 +107,11 @@ class Recorder:
         self._seq = seq
         self._put("/snapshot", now_ns, Snapshot(seq, now_ns, state))
 
+    def flush(self) -> None:
+        """Hand all that was recorded to the operating system: it outlives this process, though not a power cut."""
+        self._writer.flush()
+        self._file.flush()
+
     def truth(self, now_ns: int, truth: Mapping[str, Any]) -> None:
         """Record what the simulated world knows at the end."""
         self._put("/truth", now_ns, truth)
@@ -184,6 +189,15 @@ class Recording:
             if topic == "/snapshot":
                 last = data
         return None if last is None else _decoded(self.path, last, Snapshot)
+
+    def first_snapshot(self) -> Snapshot | None:
+        """The snapshot in front of the first tick: where a service's recording began anew it is not the empty state."""
+        for topic, _, _, data in self.messages():
+            if topic == "/snapshot":
+                return _decoded(self.path, data, Snapshot)
+            if topic == "/tick":
+                break
+        return None
 
     def messages(self) -> Iterator[tuple[str, int, int, bytes]]:
         """Every message up to the file's end or its first fault: topic, sequence, log time, JSON."""

@@ -1,0 +1,238 @@
+"""The feed: all who look, each with a bounded queue of its own, and what stands, for those who come.
+
+An alarm is never left out: a client that cannot take its alarms is disconnected, and finds what stands when it comes
+again. Of pictures it gets the newest it can take. Everything here runs in one event loop and waits for no client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from opencram.serve.link import Drill, Hello, Kept, Picture, SensorSeen, SirenSeen, Told
+from opencram.serve.messages import (
+    Beat,
+    Health,
+    State,
+    drill_of,
+    frame_of,
+    sensor_of,
+    siren_of,
+    status_of,
+    word_of,
+    zone_of,
+)
+
+HISTORY = 4_096
+"""So many words are kept, for those who missed some."""
+MAX_CLIENTS = 5_000
+MAX_WAITING = 256
+"""Words that may wait for one client; it is disconnected before one is left out."""
+PICTURE_S = 0.2
+BEAT_S = 1.0
+"""A client that hears nothing for two of these has lost the service."""
+STALL_S = 2.0
+"""Without a picture from the pipeline for so long, it is stalled."""
+RUNNING = ("notice", "sounding")
+FINE = ("ok", "sounding")
+SLOW_S = 5.0
+"""A client for which a word has waited so long is disconnected."""
+
+_json = msgspec.json.Encoder()
+
+
+class Client:
+    """One who looks: at everything, or at one zone. `drop` is called when it cannot take its words."""
+
+    def __init__(self, zone: str | None, drop: Callable[[], object] = lambda: None) -> None:
+        self.zone, self.drop = zone, drop
+        self.picture: str | None = None
+        self.wake = asyncio.Event()
+        self._words: deque[tuple[float, str]] = deque()
+
+    def wants(self, kept: Kept) -> bool:
+        """Whether this is of its zone."""
+        if self.zone is None:
+            return True
+        return self.zone == kept.warning.zone if isinstance(kept, Told) else self.zone in kept.zones
+
+    def put(self, word: str, now_s: float) -> None:
+        """A word, said now."""
+        self._words.append((now_s, word))
+        self.wake.set()
+
+    def too_slow(self, now_s: float) -> bool:
+        """Whether words have waited too long, or too many of them."""
+        return len(self._words) > MAX_WAITING or (bool(self._words) and now_s - self._words[0][0] > SLOW_S)
+
+    def take(self) -> str | None:
+        """The next text to send: words first, then the newest picture."""
+        if self._words:
+            return self._words.popleft()[1]
+        text, self.picture = self.picture, None
+        return text
+
+
+class Feed:
+    """What stands, and who looks; `now_ms` is the service's clock, `now_s` one that never steps."""
+
+    def __init__(
+        self,
+        hello: Hello,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.hello = hello
+        self.counts: Counter[str] = Counter()
+        self.clients: dict[Client, None] = {}
+        self.last: dict[str, Told] = {}
+        self.drills: dict[str, Drill] = {}
+        self.picture: Picture | None = None
+        self._zones = {zone.id: zone for zone in hello.zones}
+        self._words: deque[Kept] = deque(maxlen=HISTORY)
+        self._left_out = 0
+        """The number of the last word that is no longer kept."""
+        self.seq = 0
+        self._now_ms, self._now_s = now_ms, now_s
+        self._heard_s, self._shown = now_s(), 0
+
+    # ---- what comes in ----------------------------------------------------------------------------------------------
+
+    def hear(self, message: object) -> None:
+        """Take in a message from the pipeline."""
+        if isinstance(message, Picture):
+            self.picture, self._heard_s = message, self._now_s()
+        elif isinstance(message, Told):
+            self.last[message.warning.zone] = message
+            self._tell(message)
+        elif isinstance(message, Drill):
+            if message.phase in RUNNING:
+                self.drills[message.drill] = message
+            else:
+                self.drills.pop(message.drill, None)
+            self._tell(message)
+
+    def _tell(self, kept: Kept) -> None:
+        if len(self._words) == HISTORY:
+            self._left_out = self._words[0].seq
+        self._words.append(kept)
+        self.seq = kept.seq
+        text = _text(word_of(kept, self.hello))
+        now_s = self._now_s()
+        for client in self.clients:
+            if client.wants(kept):
+                client.put(text, now_s)
+
+    # ---- who looks --------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def looking(self, client: Client, run: str, after: int) -> Iterator[None]:
+        """`client` is told what stands, then each word as it comes; `run` and `after` name the last word it heard."""
+        client.put(_text(self.state(client, run, after)), self._now_s())
+        self.clients[client] = None
+        try:
+            yield
+        finally:
+            self.clients.pop(client, None)
+
+    @property
+    def full(self) -> bool:
+        """Whether no more can be served."""
+        return len(self.clients) >= MAX_CLIENTS
+
+    def state(self, client: Client, run: str = "", after: int = 0) -> State:
+        """All that stands, and what was told after the word `after` of `run`; nothing of it where no run is named."""
+        hello, same = self.hello, run == self.hello.run
+        zones = [z for z in hello.zones if client.zone in (None, z.id)]
+        missed = [w for w in self._words if w.seq > after and client.wants(w)] if same else []
+        return State(
+            run=hello.run,
+            seq=self.seq,
+            now_ms=self._now_ms(),
+            site=hello.site,
+            title=hello.title,
+            provenance=hello.provenance,
+            status=status_of(hello),
+            zones=tuple(zone_of(z, self.last.get(z.id), hello) for z in zones),
+            drills=tuple(drill_of(d) for d in self.drills.values() if client.wants(d)),
+            missed=tuple(word_of(w, hello) for w in missed),
+            gap=bool(run) and (not same or after < self._left_out),
+        )
+
+    def knows(self, zone: str) -> bool:
+        """Whether the site has this zone."""
+        return zone in self._zones
+
+    # ---- what goes out by time --------------------------------------------------------------------------------------
+
+    async def pulse(self) -> None:
+        """Show pictures and beats, for ever."""
+        ticks = 0
+        while True:
+            await asyncio.sleep(PICTURE_S)
+            ticks += 1
+            self.drop_slow()
+            self.show(beat=ticks % round(BEAT_S / PICTURE_S) == 0)
+
+    def drop_slow(self) -> None:
+        """Disconnect who cannot take their words; they find what stands when they come again."""
+        now_s = self._now_s()
+        for client in [c for c in self.clients if c.too_slow(now_s)]:
+            self.counts["too slow, disconnected"] += 1
+            del self.clients[client]
+            client.drop()
+
+    def show(self, beat: bool) -> None:
+        """Hand a new picture to those who look at everything; with `beat`, whoever gets none gets a beat."""
+        picture = self.picture
+        fresh = picture is not None and picture.now_ns != self._shown
+        drawn, pulse = "", _text(Beat(self._now_ms(), self.stalled)) if beat else ""
+        if picture is not None and fresh and any(c.zone is None for c in self.clients):
+            self._shown = picture.now_ns
+            drawn = _text(frame_of(picture, self._now_ms(), self.stalled))
+        for client in self.clients:
+            if text := drawn if client.zone is None and drawn else pulse:
+                self.counts["pictures left out"] += client.picture is not None
+                client.picture = text
+                client.wake.set()
+
+    # ---- health -----------------------------------------------------------------------------------------------------
+
+    @property
+    def frame_age_s(self) -> float:
+        """How long ago the pipeline was last heard of."""
+        return self._now_s() - self._heard_s
+
+    @property
+    def stalled(self) -> bool:
+        """Whether the pipeline has fallen silent."""
+        return self.frame_age_s > STALL_S
+
+    def health(self) -> Health:
+        """What is known of every part."""
+        picture = self.picture or Picture(now_ns=0)
+        parts: list[SirenSeen | SensorSeen] = [*picture.sirens, *picture.sensors]
+        degraded = bool(picture.notes) or any(part.state not in FINE for part in parts)
+        return Health(
+            status="stalled" if self.stalled else "degraded" if degraded else "ok",
+            version=self.hello.version,
+            site=self.hello.site,
+            run=self.hello.run,
+            provenance=self.hello.provenance,
+            frame_age_s=round(self.frame_age_s, 3),
+            sensors=tuple(map(sensor_of, picture.sensors)),
+            sirens=tuple(map(siren_of, picture.sirens)),
+            notes=picture.notes,
+            counts=picture.counts,
+            clients=len(self.clients),
+            web_counts=dict(self.counts),
+        )
+
+
+def _text(message: object) -> str:
+    return _json.encode(message).decode()

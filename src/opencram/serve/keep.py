@@ -1,0 +1,296 @@
+"""What a service keeps on disk, so that a restart goes on where it stopped: recordings, the state, the sirens' orders.
+
+In the folder: `recording-TIME.mcap`, a new one every ROLL_NS, each with the site and a snapshot, so that each replays
+alone; `state.bin`, the whole state every few seconds; `desk.bin`, what sirens were told; `sirens.jsonl`, each command
+and each answer. A tick that led to a warning reaches the operating system before the warning is acted on: what
+`kill -9` can take is a second of plots. Nothing here waits for the disk (no fsync): a power cut may take more.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+import msgspec
+import zstandard
+
+from opencram import __version__
+from opencram.errors import InputError
+from opencram.outputs.cap import Provenance
+from opencram.outputs.sirens.orders import DeskState, load_desk, save_desk
+from opencram.pipeline import step
+from opencram.record.recording import Recorder, Recording
+from opencram.site import Site
+from opencram.state import State, load, save
+from opencram.tables import Engagement, Input, Outbox, ZoneWarning
+
+ROLL_NS = 600_000_000_000
+"""A recording is followed by a new one after so long: a restart reads one of them."""
+STATE_EVERY_NS = 5_000_000_000
+MAX_LEFT_OUT = 3
+"""So many ticks that raise are left out when they are run again; then the state is given up."""
+STATE_FILE, DESK_FILE, JOURNAL_FILE, LOCK_FILE = "state.bin", "desk.bin", "sirens.jsonl", "lock"
+
+
+class Play(msgspec.Struct, frozen=True):
+    """Which simulation was played, and since when."""
+
+    scenario: str
+    seed: int
+    start_ns: int
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    """The content of state.bin: the state after tick `seq`."""
+
+    version: str
+    site: str
+    provenance: str
+    seq: int
+    now_ns: int
+    recording: str
+    play: Play | None
+    state: bytes
+
+
+@dataclass
+class Resumed:
+    """What an earlier process left; all empty where there was none."""
+
+    state: State | None = None
+    seq: int = 0
+    now_ns: int = 0
+    play: Play | None = None
+    desk: DeskState | None = None
+    warnings: list[tuple[int, tuple[ZoneWarning, ...]]] = field(default_factory=list)
+    """Those of the ticks that were run again, by the tick's time."""
+    orders: dict[int, tuple[Engagement, ...]] = field(default_factory=dict)
+    """All engagements that were ordered since the play began and are still recorded, by the tick's time."""
+    note: str = ""
+
+
+class Keeper:
+    """The folder of one service; a second service is refused. Use `close` at the end."""
+
+    def __init__(self, folder: Path, site: Site, provenance: Provenance) -> None:
+        self.folder, self.site, self.provenance = folder, site, provenance
+        self.seq, self.now_ns = 0, 0
+        self.play: Play | None = None
+        self._site_digest = hashlib.sha256(msgspec.json.encode(site.documents(), order="sorted")).hexdigest()
+        self._lock = _locked(folder)
+        self._recorder: Recorder | None = None
+        self._recording, self._began_ns, self._saved_ns = "", 0, 0
+        self._meta: dict[str, object] = {}
+        self._scenario_docs: Mapping[str, str] | None = None
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="keep")
+        self._writing: Future[None] | None = None
+        self._desk: bytes | None = None
+        self._journal: IO[bytes] = (folder / JOURNAL_FILE).open("ab")
+
+    # ---- starting -------------------------------------------------------------------------------------------------
+
+    def resume(self) -> Resumed:
+        """What the last process left: its state, with the ticks run again that were recorded after it was saved."""
+        kept = self._read_kept()
+        found = Resumed(note=kept) if isinstance(kept, str) else self._run_again(kept)
+        found.desk = self._read_desk() if found.state is not None else None
+        self.seq, self.now_ns = found.seq, found.now_ns
+        return found
+
+    def again(self) -> Resumed:
+        """The state in front of the tick that was recorded last: its step raised, and it is left out."""
+        assert self._recorder is not None
+        self._recorder.flush()
+        self._writer.submit(int).result()  # what is being written is written
+        kept = self._read_kept()
+        return Resumed(note=kept) if isinstance(kept, str) else self._run_again(kept, frozenset([self.seq]))
+
+    def _read_kept(self) -> _Kept | str:
+        """The content of state.bin, or why it is not used; nothing is said where there is none."""
+        path = self.folder / STATE_FILE
+        try:
+            kept = msgspec.msgpack.decode(zstandard.decompress(path.read_bytes()), type=_Kept)
+        except FileNotFoundError:
+            return ""
+        except (OSError, zstandard.ZstdError, msgspec.DecodeError):
+            return f"{path}: found a file that cannot be read; the state begins anew, zones that were alerted are not"
+        others = {
+            "version": kept.version != __version__,
+            "site": kept.site != self._site_digest,
+            "kind (an exercise, or one in earnest)": kept.provenance != self.provenance.name,
+        }
+        for what in (name for name, differs in others.items() if differs):
+            return f"{path}: found the state of another {what}; it begins anew, zones that were alerted are not"
+        return kept
+
+    def _run_again(self, kept: _Kept, left_out: frozenset[int] = frozenset()) -> Resumed:
+        """The kept state, and the ticks after it through the same step; one that raises is left out."""
+        try:
+            found = Resumed(state=load(kept.state), seq=kept.seq, now_ns=kept.now_ns, play=kept.play)
+        except (msgspec.DecodeError, ValueError, TypeError):
+            return Resumed(note=f"{self.folder / STATE_FILE}: found a state that cannot be loaded; it begins anew")
+        assert found.state is not None
+        for path in self._recordings(kept.recording):
+            for tick in Recording(path).ticks(kept.seq + 1):
+                if tick.seq in left_out:
+                    continue
+                try:
+                    outbox = step(found.state, tick.inbox, tick.now_ns, self.site)
+                except Exception:
+                    if len(left_out) >= MAX_LEFT_OUT:
+                        return Resumed(note=f"{path}: found ticks that cannot be worked out; the state begins anew")
+                    return self._run_again(kept, left_out | {tick.seq})
+                found.seq, found.now_ns = tick.seq, tick.now_ns
+                if outbox.warnings:
+                    found.warnings.append((tick.now_ns, outbox.warnings))
+        found.orders = self._orders(found.play)
+        return found
+
+    def _recordings(self, oldest: str) -> list[Path]:
+        """The recordings from one on, by its name; one that was cut before its site holds nothing."""
+        return [p for p in sorted(self.folder.glob("recording-*.mcap")) if p.name >= oldest and _has_site(p)]
+
+    def _orders(self, play: Play | None) -> dict[int, tuple[Engagement, ...]]:
+        """What the simulated defence was ordered since the play began, by the tick's time."""
+        orders: dict[int, tuple[Engagement, ...]] = {}
+        for path in self._recordings(f"recording-{_stamp(play.start_ns)}") if play is not None else []:
+            for topic, _, log_ns, data in Recording(path).messages():
+                if topic == "/engagements":
+                    orders[log_ns] = (*orders.get(log_ns, ()), msgspec.json.decode(data, type=Engagement))
+        return orders
+
+    def _read_desk(self) -> DeskState | None:
+        try:
+            return load_desk((self.folder / DESK_FILE).read_bytes())
+        except (OSError, msgspec.DecodeError):
+            return None
+
+    def begin(
+        self, state: State, now_ns: int, play: Play | None = None, scenario_docs: Mapping[str, str] | None = None
+    ) -> None:
+        """Open the first recording and keep the state as it is now."""
+        self.play, self.now_ns, self._scenario_docs = play, max(now_ns, self.now_ns), scenario_docs
+        self._meta = {
+            "version": __version__,
+            "scenario": play.scenario if play else None,
+            "seed": play.seed if play else None,
+            "simulated": self.provenance is Provenance.SIMULATION,
+            "defended": state.defended,
+            "service": True,
+        }
+        self._open(state, now_ns)
+        self._write_state(self._packed(state))
+
+    # ---- ticks ----------------------------------------------------------------------------------------------------
+
+    def inputs(self, now_ns: int, inbox: list[Input]) -> None:
+        """Record what a tick begins with, before it is stepped."""
+        assert self._recorder is not None
+        self.seq, self.now_ns = self.seq + 1, now_ns
+        self._recorder.inputs(self.seq, now_ns, inbox)
+
+    def outputs(self, outbox: Outbox) -> None:
+        """Record what came of the tick; if there are decisions about zones, they have left this process on return."""
+        assert self._recorder is not None
+        self._recorder.outputs(self.seq, self.now_ns, outbox)
+        if outbox.warnings:
+            self._recorder.flush()
+
+    def journal(self, lines: list[dict[str, object]]) -> None:
+        """Note what sirens were told and what they answered."""
+        self._journal.write(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+        self._journal.flush()
+
+    def desk(self, state: DeskState) -> None:
+        """Keep the orders; written by a thread, the newest only."""
+        self._desk = save_desk(state)
+        self._writer.submit(self._write_desk)
+
+    def rest(self, state: State) -> None:
+        """What can be done between two ticks: keep the state every few seconds, roll the recording."""
+        if self.now_ns - self._began_ns >= ROLL_NS:
+            self._open(state, self.now_ns)
+        if self.now_ns - self._saved_ns >= STATE_EVERY_NS and (self._writing is None or self._writing.done()):
+            self._saved_ns = self.now_ns
+            kept = self._packed(state)
+            self._writing = self._writer.submit(self._write_state, kept)
+
+    def close(self, state: State, desk: DeskState) -> None:
+        """Keep all and close."""
+        self.desk(desk)
+        self._writer.submit(self._write_state, self._packed(state)).result()
+        self._writer.shutdown()
+        if self._recorder is not None:
+            self._recorder.close()
+        self._journal.close()
+        self._lock.close()
+
+    def _open(self, state: State, now_ns: int) -> None:
+        """Begin a recording; its name sorts by time."""
+        if self._recorder is not None:
+            self._recorder.close()
+        self._recording = f"recording-{_stamp(now_ns)}-{self.seq + 1:010d}.mcap"
+        self._recorder = Recorder(self.folder / self._recording, self._meta, self.site.documents(), self._scenario_docs)
+        self._recorder.snapshot(self.seq + 1, now_ns, save(state))
+        self._recorder.flush()
+        self._began_ns = now_ns
+
+    def _packed(self, state: State) -> _Kept:
+        return _Kept(
+            version=__version__,
+            site=self._site_digest,
+            provenance=self.provenance.name,
+            seq=self.seq,
+            now_ns=self.now_ns,
+            recording=self._recording,
+            play=self.play,
+            state=save(state),
+        )
+
+    def _write_state(self, kept: _Kept) -> None:
+        _replace(self.folder / STATE_FILE, zstandard.compress(msgspec.msgpack.encode(kept), 1))
+
+    def _write_desk(self) -> None:
+        data, self._desk = self._desk, None
+        if data is not None:
+            _replace(self.folder / DESK_FILE, data)
+
+
+def _has_site(path: Path) -> bool:
+    try:
+        return bool(Recording(path).site_docs)
+    except InputError:
+        return False
+
+
+def _stamp(time_ns: int) -> str:
+    return datetime.fromtimestamp(time_ns // 10**9, UTC).strftime("%Y%m%dT%H%M%S")
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
+    made = path.with_suffix(".new")
+    made.write_bytes(data)
+    os.replace(made, path)
+
+
+def _locked(folder: Path) -> IO[str]:
+    """The folder, made if need be, for this process alone; released when the process ends, however it does."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / LOCK_FILE).open("w")
+    except OSError as error:
+        raise InputError(f"--record: found {folder}, in which nothing can be written ({error.strerror})") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise InputError(f"--record: found {folder} in use by another service, expected a folder of its own") from None
+    return lock

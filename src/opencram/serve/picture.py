@@ -1,0 +1,177 @@
+"""What the web process is shown of a service several times a second: tracks, sirens, sensors, counts. Nothing decides
+by it: when there is too much to do it is what waits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from opencram.physics.layout import layout_of
+from opencram.physics.threats import catalogue
+from opencram.serve.link import Hello, Picture, SensorSeen, SirenInfo, SirenSeen, Source, TrackSeen, ZoneInfo
+from opencram.tables import CONFIRMED, UNKNOWN, FloatArray, Health, Impacts, Outbox, Tracks
+
+if TYPE_CHECKING:
+    from opencram.outputs.sirens.desk import Desk
+    from opencram.site import Site
+
+KEEP_NS = 3_000_000_000
+"""A track is shown for so long after its last scan."""
+MAX_TRACKS = 500
+"""Those with an impact ahead come first; beyond, tracks are not shown, and counted."""
+CHI2_95 = 5.991
+"""95th percentile of chi-square with two degrees of freedom: the size of a 95 % ellipse."""
+
+
+class Painter:
+    """Gathers what the ticks put out, and draws it when asked."""
+
+    def __init__(self, site: Site) -> None:
+        self._site, self._layout = site, layout_of(site)
+        self._classes = list(catalogue())
+        self._tracks: dict[int, tuple[int, Tracks, int]] = {}
+        self._impacts: dict[int, tuple[Impacts, int]] = {}
+        self._sensors: dict[str, Health] = {}
+        self._plot_ns: dict[int, int] = {}
+        self.counts: Counter[str] = Counter()
+
+    def add(self, outbox: Outbox, now_ns: int) -> None:
+        """Take in what a tick put out."""
+        for row in np.flatnonzero(outbox.tracks.status == CONFIRMED).tolist():
+            self._tracks[int(outbox.tracks.track[row])] = (now_ns, outbox.tracks, row)
+        for row, track in enumerate(outbox.impacts.track.tolist()):
+            self._impacts[track] = (outbox.impacts, row)
+        for sensor in np.unique(outbox.plots.sensor).tolist():
+            self._plot_ns[sensor] = now_ns
+        for health in outbox.health:
+            self._sensors[health.component] = health
+        for reject in outbox.rejects:
+            self.counts[f"plots: {reject.reason}"] += reject.count
+        old = [track for track, (seen_ns, _, _) in self._tracks.items() if now_ns - seen_ns > KEEP_NS]
+        for track in old:
+            del self._tracks[track]
+            self._impacts.pop(track, None)
+
+    def picture(self, desk: Desk, now_ns: int, notes: tuple[str, ...], extra: dict[str, int]) -> Picture:
+        """The picture now."""
+        refused = {f"sirens: {reason}": count for reason, count in desk.state.refused.items()}
+        return Picture(
+            now_ns=now_ns,
+            tracks=self._seen(),
+            sirens=sirens_seen(desk),
+            sensors=tuple(self._sensor(i, sensor.id) for i, sensor in enumerate(self._site.sensors)),
+            counts={**self.counts, **refused, **extra},
+            notes=notes,
+        )
+
+    def _seen(self) -> tuple[TrackSeen, ...]:
+        tracks = sorted(self._tracks, key=lambda track: (track not in self._impacts, track))[:MAX_TRACKS]
+        if hidden := len(self._tracks) - len(tracks):
+            self.counts["tracks not shown"] += hidden
+        if not tracks:
+            return ()
+        states = np.array([self._tracks[track][1].mean[self._tracks[track][2]] for track in tracks])
+        places = self._layout.latlon_deg(states[:, :3])
+        return tuple(
+            self._track(track, state, place) for track, state, place in zip(tracks, states, places, strict=True)
+        )
+
+    def _track(self, track: int, state: FloatArray, place: FloatArray) -> TrackSeen:
+        _, table, row = self._tracks[track]
+        cls = int(table.cls[row])
+        east, north, up = (float(v) for v in state[3:6])
+        seen = TrackSeen(
+            track=track,
+            cls="unknown" if cls == UNKNOWN else self._classes[cls],
+            lat=float(place[0]),
+            lon=float(place[1]),
+            height_m=float(state[2]) + self._site.origin.height_m,
+            east_mps=east,
+            north_mps=north,
+            up_mps=up,
+        )
+        return self._with_impact(seen, track)
+
+    def _with_impact(self, seen: TrackSeen, track: int) -> TrackSeen:
+        import msgspec
+
+        if track not in self._impacts:
+            return seen
+        table, row = self._impacts[track]
+        east, north = (float(v) for v in table.impact_enu_m[row])
+        values, vectors = np.linalg.eigh(table.impact_cov_m2[row])
+        if not (np.isfinite(east) and np.isfinite(values).all()):
+            return seen
+        lat, lon = self._layout.latlon_deg(np.array([[east, north, 0.0]]))[0]
+        minor_m, major_m = np.sqrt(np.maximum(values, 0.0) * CHI2_95).tolist()
+        axis_deg = float(np.degrees(np.arctan2(vectors[0, 1], vectors[1, 1]))) % 180.0
+        return msgspec.structs.replace(
+            seen,
+            impact_ns=int(table.impact_time_ns[row]),
+            impact_lat=float(lat),
+            impact_lon=float(lon),
+            major_m=major_m,
+            minor_m=minor_m,
+            axis_deg=axis_deg,
+        )
+
+    def _sensor(self, number: int, name: str) -> SensorSeen:
+        told = self._sensors.get(name)
+        plot_ns = self._plot_ns.get(number, 0)
+        if told is None:
+            return SensorSeen(id=name, state="ok" if plot_ns else "never", plot_ns=plot_ns)
+        return SensorSeen(id=name, state=told.state, plot_ns=plot_ns, detail=told.detail)
+
+
+def sirens_seen(desk: Desk) -> tuple[SirenSeen, ...]:
+    """Each siren's health, as far as it has said."""
+    seen = []
+    for name, siren in desk.state.sirens.items():
+        state, detail = "ok", siren.fault
+        if not siren.beat_ns:
+            state, detail = "never", "not yet heard of"
+        elif siren.silent:
+            state, detail = "silent", "no heartbeat"
+        elif siren.fault:
+            state = "fault"
+        elif siren.sounding:
+            state, detail = "sounding", siren.sounding
+        elif siren.tested_ns and not siren.tested_ok:
+            state, detail = "fault", "its last self-test failed"
+        seen.append(SirenSeen(id=name, state=state, beat_ns=siren.beat_ns, tested_ns=siren.tested_ns, detail=detail))
+    return tuple(seen)
+
+
+def hello_of(site: Site, run: str, version: str, source: Source, endpoint: str, cap_folder: str = "") -> Hello:
+    """What the web process is told first."""
+    zones = tuple(
+        ZoneInfo(
+            id=zone.id,
+            name=zone.title.en,
+            name_fr=zone.title.fr,
+            name_ar=zone.title.ar or "",
+            kind=zone.kind,
+            people=zone.people,
+            time_to_shelter_s=zone.time_to_shelter_s,
+            rings=zone.rings,
+        )
+        for zone in site.zones
+    )
+    sirens = tuple(
+        SirenInfo(id=s.id, lat=s.position.lat, lon=s.position.lon, zones=s.zones, audible_m=s.audible_m)
+        for s in site.sirens
+    )
+    return Hello(
+        run=run,
+        version=version,
+        site=site.name,
+        title=site.title.en,
+        provenance=source,
+        zones=zones,
+        sirens=sirens,
+        sensors=tuple(sensor.id for sensor in site.sensors),
+        siren_endpoint=endpoint,
+        cap_folder=cap_folder,
+    )

@@ -1,0 +1,221 @@
+"""`opencram serve`: puts the process together, starts the web process, and runs until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import secrets
+import signal
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from opencram import __version__
+from opencram.console import Console
+from opencram.errors import InputError
+from opencram.outputs.cap_folder import CapFolder, feed_head
+from opencram.outputs.source import Provenance, Source, sender_of
+from opencram.serve.keep import Keeper, Play, Resumed
+from opencram.serve.outlets import Outlets, ways_of
+from opencram.serve.picture import hello_of
+from opencram.serve.secrets import OPERATOR, secrets_folder, token, token_file
+from opencram.serve.service import LINK_SOURCE, Service, threadsafe
+from opencram.serve.sources import NoSensors, Played
+from opencram.serve.sources import Source as InputSource
+from opencram.serve.webprocess import WebProcess, listener
+from opencram.site import Site, load_site
+from opencram.steadyclock import SteadyClock
+
+if TYPE_CHECKING:
+    from opencram.outputs.sirens.websocket import WebSocketSirens
+    from opencram.world.scenario import Scenario
+
+PORT_WAIT_S = 5.0
+"""How long a port may still be held by the web process of a service that was killed."""
+START_NS = 500_000_000
+"""A scenario begins so long after the start of the service."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line asks for."""
+
+    site: str
+    http: str
+    mqtt: str | None = None
+    record: Path | None = None
+    play: str | None = None
+    seed: int = 0
+    hooks: Path | None = None
+    tak: tuple[str, ...] = ()
+
+
+def serve(asked: Asked) -> None:
+    """Run the service until SIGINT or SIGTERM; InputError where it cannot begin."""
+    from opencram.physics.kernel import warmup
+
+    scenario = _scenario(asked.play)
+    site = load_site(asked.site)
+    ways_of(site, asked.hooks, asked.tak, time.time_ns)  # bad ones are told before anything is begun
+    provenance = Provenance.LIVE if scenario is None else Provenance.SIMULATION
+    keeper = Keeper(asked.record or state_folder(site.name), site, provenance)
+    http = _listen(asked.http)
+    sirens = _listen(_next_port(http))
+    warmup()
+    console = Console()
+    try:
+        asyncio.run(_run(asked, site, scenario, keeper, http, sirens, console))
+    finally:
+        console.close()
+
+
+def state_folder(site: str) -> Path:
+    """Where a site's service keeps its recordings and state, where nothing else is said."""
+    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(state) / "opencram" / "serve" / re.sub(r"[^\w.-]", "_", site)
+
+
+def _scenario(name: str | None) -> Scenario | None:
+    from opencram.world.scenario import load_scenario
+
+    return None if name is None else load_scenario(name)
+
+
+def _listen(address: str) -> socket.socket:
+    """A listening socket; a port that a killed service's web process still holds is waited for."""
+    ends_s = time.monotonic() + PORT_WAIT_S
+    while True:
+        try:
+            return listener(address)
+        except InputError as error:
+            if "cannot be listened on" not in str(error) or time.monotonic() > ends_s:
+                raise
+            time.sleep(0.1)
+
+
+def _next_port(http: socket.socket) -> str:
+    """The sirens' address: the port after the one for HTTP."""
+    host, port = http.getsockname()[:2]
+    return f"[{host}]:{port + 1}" if ":" in host else f"{host}:{port + 1}"
+
+
+def _address(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+async def _run(
+    asked: Asked,
+    site: Site,
+    scenario: Scenario | None,
+    keeper: Keeper,
+    http: socket.socket,
+    sirens: socket.socket,
+    console: Console,
+) -> None:
+    from opencram.outputs.sirens.websocket import WebSocketSirens
+
+    resumed = keeper.resume()
+    clock = SteadyClock(not_before_ns=resumed.now_ns + 1)
+    source, play = _source(scenario, site, asked.seed, resumed, clock)
+    tokens = {siren.id: token(f"siren-{siren.id}").encode() for siren in site.sirens}
+    token(OPERATOR)
+    service = Service(site, source, clock, keeper, resumed, tokens, console)
+    documents = scenario.documents() if scenario is not None else None
+    keeper.begin(service.state, clock.now_ns(), play, documents)
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, service.stop)
+    ways = WebSocketSirens(tokens, service.post.received, service.post.lost)
+    service.post.add([ways])
+    await ways.start(sirens)
+    broker = _mqtt(asked.mqtt, service, tokens)
+    run = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(clock.now_ns() // 10**9))}-{secrets.token_hex(3)}"
+    cap_folder, links = keeper.folder / "cap", f"http://{_address(http)}/cap/"
+    endpoint = f"ws://{_address(sirens)}/"
+    hello = hello_of(site, run, __version__, LINK_SOURCE[source.provenance], endpoint, str(cap_folder.absolute()))
+    teller = Source(sender_of(site), run, source.provenance, _note(scenario))
+    hooks, tak = ways_of(site, asked.hooks, asked.tak, clock.now_ns)
+    cap = CapFolder(cap_folder, feed_head(site, teller, links), clock.now_ns())
+    service.outlets = Outlets(site, teller, clock.now_ns, cap, hooks, tak)
+    service.web = WebProcess(
+        hello, http, token_file(OPERATOR), threadsafe(loop, service), lambda note: console.say(note)
+    )
+    service.tell_standing()
+    service.web.start()
+    _say_hello(console, site, source, scenario, keeper, http, sirens)
+    await _until_stopped(service, ways, broker)
+
+
+async def _until_stopped(service: Service, ways: WebSocketSirens, broker: asyncio.Task[None] | None) -> None:
+    try:
+        await service.run()
+    finally:
+        if broker is not None:
+            broker.cancel()
+        service.close()
+        if service.outlets is not None:
+            await asyncio.to_thread(service.outlets.close)
+        if service.web is not None:
+            await asyncio.to_thread(service.web.close)
+        await ways.stop()
+
+
+def _note(scenario: Scenario | None) -> str:
+    """What CAP messages say of a simulation."""
+    return "" if scenario is None else f"Simulated: scenario {scenario.name}. No real event."
+
+
+def _source(
+    scenario: Scenario | None, site: Site, seed: int, resumed: Resumed, clock: SteadyClock
+) -> tuple[InputSource, Play | None]:
+    """The inputs; a play that a killed service was in the midst of goes on."""
+    if scenario is None:
+        return NoSensors(), None
+    before = resumed.play
+    if before is not None and (before.scenario, before.seed) == (scenario.name, seed):
+        played = Played(scenario, site, seed, before.start_ns)
+        if clock.now_ns() < played.end_ns:
+            played.catch_up(clock.now_ns(), resumed.orders)
+            return played, before
+    played = Played(scenario, site, seed, (clock.now_ns() + START_NS) // 1_000 * 1_000)
+    return played, Play(scenario.name, seed, played.start_ns)
+
+
+def _mqtt(url: str | None, service: Service, tokens: dict[str, bytes]) -> asyncio.Task[None] | None:
+    if url is None:
+        return None
+    from opencram.outputs.sirens.mqtt import MqttSirens, service_broker
+
+    way = MqttSirens(service_broker(url), tokens, service.post.received, service.post.lost)
+    service.post.add([way])
+    return asyncio.create_task(way.run())
+
+
+def _say_hello(
+    console: Console,
+    site: Site,
+    source: InputSource,
+    scenario: Scenario | None,
+    keeper: Keeper,
+    http: socket.socket,
+    sirens: socket.socket,
+) -> None:
+    status = source.provenance.cap_status
+    playing = f", playing {scenario.name}" if scenario is not None else ", no sensors: operators and observers only"
+    console.say(f"opencram serves {site.name}{playing}. All it says is of status {status}.")
+    console.say(f"Overview   http://{_address(http)}/   health http://{_address(http)}/healthz")
+    console.say(
+        f"Sirens     ws://{_address(sirens)}/   e.g. opencram siren {_first_siren(site)} --server http://{_address(http)}"
+    )
+    console.say(f"Tokens     {secrets_folder()} (this machine only: loopback, no accounts)")
+    console.say(f"Recording  {keeper.folder}")
+    console.say("Ctrl-C ends it; what stands is kept, and taken up at the next start.")
+
+
+def _first_siren(site: Site) -> str:
+    return site.sirens[0].id if site.sirens else "ID"

@@ -1,0 +1,497 @@
+"""The desk and its sirens: who is told what, what is said again, who helps out; whatever the link loses, once each."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from opencram.outputs.cap import Provenance
+from opencram.outputs.sirens.desk import Desk
+from opencram.outputs.sirens.device import Device, Memory
+from opencram.outputs.sirens.messages import Ack, Beat, Command, Pulse
+from opencram.outputs.sirens.orders import DeskState, load_desk, save_desk
+from opencram.site import Site
+from opencram.tables import ZoneWarning
+from small_site import RADAR, SECOND_NS, START_NS, position, site_of, square
+
+SIRENS = [
+    {"id": "north", "position": position(0, 300), "zones": ["base"], "audible_m": 500},
+    {"id": "south", "position": position(0, -300), "zones": ["base", "camp"], "audible_m": 500},
+    {"id": "east", "position": position(700, 0), "zones": ["town"], "audible_m": 500},
+    {"id": "far", "position": position(9_000, 0), "zones": ["port"], "audible_m": 500},
+]
+TICK_NS = 100_000_000
+
+
+def desk_site() -> Site:
+    zones = [square("base", 0, 0), square("camp", 0, -600), square("town", 700, 0), square("port", 9_000, 0)]
+    return site_of(zones, sirens=SIRENS, sensors=[RADAR])
+
+
+def warning(zone: str, state: str, time_ns: int, kind: str = "rocket", left_s: float | None = 20.0) -> ZoneWarning:
+    return ZoneWarning(
+        time_ns=time_ns, zone=zone, state=state, tracks=(1,), p_hit=0.5, seconds_left=left_s, kind=kind, reason="a test"
+    )
+
+
+class Field:
+    """A desk and its sirens on a link that loses what `loses(siren, number, to_siren)` says; time goes by in ticks."""
+
+    def __init__(
+        self,
+        loses: Callable[[str, int, bool], bool] = lambda siren, number, to_siren: False,
+        provenance: Provenance = Provenance.LIVE,
+        state: DeskState | None = None,
+    ) -> None:
+        self.site, self.loses = desk_site(), loses
+        self.desk = Desk(self.site, provenance, state)
+        self.devices = {str(s["id"]): Device(str(s["id"])) for s in SIRENS}
+        self.cut: set[str] = set()
+        self.now_ns, self.number = START_NS, 0
+        self.sent: list[Command] = []
+        self.notices: list[Any] = []
+        self.clock_off_ns: dict[str, int] = {}
+
+    def _passes(self, siren: str, to_siren: bool) -> bool:
+        self.number += 1
+        return siren not in self.cut and not self.loses(siren, self.number, to_siren)
+
+    def _siren_ns(self, siren: str) -> int:
+        return self.now_ns + self.clock_off_ns.get(siren, 0)
+
+    def exchange(self) -> None:
+        """Carry what there is to carry, both ways, until nothing is left."""
+        while batch := self.desk.take():
+            for siren, message in batch:
+                if isinstance(message, Pulse):
+                    continue
+                self.sent.append(message)
+                if self._passes(siren, True):
+                    self.answer(self.devices[siren].hear(message, self._siren_ns(siren)))
+        self.notices += self.desk.notices()
+
+    def answer(self, acks: list[Ack]) -> None:
+        for ack in acks:
+            if self._passes(ack.siren, False):
+                self.desk.hear(ack, self.now_ns)
+
+    def warn(self, *warnings: ZoneWarning) -> None:
+        self.desk.warn(warnings, self.now_ns)
+        self.desk.tick(self.now_ns)
+        self.exchange()
+
+    def beat(self, siren: str) -> None:
+        if self._passes(siren, False):
+            self.desk.hear(self.devices[siren].beat(self._siren_ns(siren)), self.now_ns)
+
+    def go_on(self, seconds: float) -> None:
+        """Let time go by: sirens beat every two seconds, the desk ticks ten times a second."""
+        for _ in range(round(seconds * 10)):
+            self.now_ns += TICK_NS
+            for siren, device in self.devices.items():
+                if (self.now_ns - START_NS) // TICK_NS % 20 == zlib.crc32(siren.encode()) % 20:
+                    self.beat(siren)
+                self.answer(device.tick(self._siren_ns(siren)))
+            self.desk.tick(self.now_ns)
+            self.exchange()
+
+    def sounding(self) -> dict[str, str]:
+        heard = {siren: device.sounding for siren, device in self.devices.items()}
+        return {siren: command.kind for siren, command in heard.items() if command is not None}
+
+    def starts(self) -> dict[str, dict[str, int]]:
+        return {siren: dict(device.starts) for siren, device in self.devices.items() if device.starts}
+
+    def told(self, state: str) -> list[str]:
+        return [n.component for n in self.notices if n.state == state]
+
+
+def started(**how: Any) -> Field:
+    field = Field(**how)
+    field.go_on(3.0)
+    return field
+
+
+def test_the_sirens_of_a_zone_sound_until_it_ends_and_no_others() -> None:
+    field = started()
+    field.warn(warning("base", "alert", field.now_ns))
+    assert field.sounding() == {"north": "rocket", "south": "rocket"}
+    field.go_on(45.0)
+    assert field.sounding() == {"north": "rocket", "south": "rocket"}
+    field.warn(warning("base", "all-clear", field.now_ns))
+    assert field.sounding() == {}
+    assert [c.kind for c in field.devices["north"].says] == ["all-clear"]
+    field.go_on(90.0)
+    assert field.sounding() == {}
+    assert field.starts() == {"north": {"base": 1}, "south": {"base": 1}}
+    assert field.desk.state.orders == {"north": {}, "south": {}}
+    assert not field.told("unanswered")
+
+
+def test_a_pre_alert_sounds_nothing() -> None:
+    field = started()
+    field.warn(warning("base", "pre-alert", field.now_ns))
+    field.go_on(5.0)
+    assert field.sent == []
+    field.warn(warning("base", "cancel", field.now_ns, left_s=None))
+    assert field.sent == []
+
+
+def test_a_siren_with_two_zones_sounds_until_the_last_ends_and_for_the_gravest() -> None:
+    field = started()
+    field.warn(warning("camp", "alert", field.now_ns, "drone"))
+    assert field.sounding() == {"south": "drone"}
+    field.warn(warning("base", "alert", field.now_ns + 1, "debris"))
+    assert field.sounding()["south"] == "rocket"
+    field.warn(warning("base", "all-clear", field.now_ns + 2))
+    assert field.sounding() == {"south": "drone"}
+    assert field.devices["south"].says == []
+    field.warn(warning("camp", "cancel", field.now_ns + 3))
+    assert field.sounding() == {}
+
+
+def test_a_graver_danger_changes_the_sound_and_a_lesser_one_does_not() -> None:
+    field = started()
+    field.warn(warning("town", "alert", field.now_ns, "drone"))
+    field.warn(warning("town", "update", field.now_ns + 1, "rocket"))
+    assert field.sounding() == {"east": "rocket"}
+    field.warn(warning("town", "update", field.now_ns + 2, "drone"))
+    assert field.sounding() == {"east": "rocket"}
+    assert field.starts()["east"] == {"town": 1}
+
+
+@pytest.mark.parametrize("kind", ["observed", "operator"])
+def test_what_people_report_sounds_as_observed(kind: str) -> None:
+    field = started()
+    field.warn(warning("town", "alert", field.now_ns, kind, left_s=None))
+    assert field.sounding() == {"east": "observed"}
+
+
+@pytest.mark.parametrize("period", [2, 3, 4])
+def test_lost_messages_are_said_again_and_sounded_once(period: int) -> None:
+    """Of all messages, both ways, only each second, third or fourth passes."""
+    field = started(loses=lambda siren, number, to_siren: number % period != 0)
+    field.warn(warning("base", "alert", field.now_ns))
+    field.go_on(19.0)
+    assert {"north", "south"} <= set(field.sounding())
+    assert all(starts == {"base": 1} for starts in field.starts().values())
+    field.warn(warning("base", "all-clear", field.now_ns))
+    field.go_on(19.0)
+    assert field.sounding() == {}
+    assert all(starts == {"base": 1} for starts in field.starts().values())
+
+
+def test_lost_acknowledgements_alone_change_nothing_that_is_heard() -> None:
+    field = started()
+    field.loses = lambda siren, number, to_siren: not to_siren
+    field.warn(warning("town", "alert", field.now_ns))
+    field.go_on(6.0)
+    assert field.devices["east"].starts == {"town": 1}
+    assert field.devices["east"].refused["repeated"] >= 4
+    assert field.told("unanswered") == ["siren east"]
+    tries = [round((a.issued_ns - START_NS) / SECOND_NS, 1) for a in field.sent if a.siren == "east"]
+    assert len(set(tries)) == 1, "said again, not made anew"
+
+
+def test_the_schedule_of_retries() -> None:
+    field = started()
+    field.cut.add("far")
+    field.warn(warning("port", "alert", field.now_ns))
+    began_ns, times = field.now_ns, []
+    for _ in range(120):
+        before = len(field.sent)
+        field.go_on(0.1)
+        times += [round((field.now_ns - began_ns) / SECOND_NS, 1)] * (len(field.sent) - before)
+    assert times == [0.3, 0.8, 1.8, 3.8, 7.8, 11.8]
+
+
+def test_a_siren_that_does_not_answer_is_helped_out_by_its_neighbours_once() -> None:
+    field = started()
+    field.cut.add("east")
+    field.warn(warning("town", "alert", field.now_ns))
+    field.go_on(1.9)
+    assert field.sounding() == {}
+    field.go_on(0.2)
+    assert field.sounding() == {"north": "rocket", "south": "rocket"}, "both are heard where east would be"
+    assert field.told("unanswered") == ["siren east"]
+    field.warn(warning("town", "all-clear", field.now_ns))
+    assert field.sounding() == {}
+    assert field.starts() == {"north": {"town": 1}, "south": {"town": 1}}
+
+
+def test_a_siren_known_to_be_silent_is_not_waited_for() -> None:
+    field = started()
+    field.cut.add("east")
+    field.go_on(10.0)
+    assert field.told("silent") == ["siren east"]
+    field.warn(warning("town", "alert", field.now_ns))
+    assert field.sounding() == {"north": "rocket", "south": "rocket"}
+
+
+def test_a_siren_that_comes_back_during_the_alert_sounds_and_after_it_does_not() -> None:
+    field = started()
+    field.cut.update(["east", "far"])
+    field.warn(warning("town", "alert", field.now_ns), warning("port", "alert", field.now_ns))
+    field.go_on(30.0)
+    field.cut.remove("east")
+    field.go_on(2.1)
+    assert field.sounding()["east"] == "rocket"
+    assert field.told("answered") == ["siren east"]
+    field.warn(warning("town", "all-clear", field.now_ns), warning("port", "all-clear", field.now_ns))
+    field.go_on(5.0)
+    field.cut.clear()
+    field.go_on(90.0)
+    assert field.starts()["east"] == {"town": 1}
+    assert "far" not in field.starts()
+
+
+def test_a_siren_that_is_cut_off_while_it_sounds_ends_by_itself() -> None:
+    field = started()
+    field.warn(warning("port", "alert", field.now_ns))
+    field.cut.add("far")
+    field.go_on(59.0)
+    assert field.sounding() == {"far": "rocket"}
+    field.go_on(2.0)
+    assert field.sounding() == {}
+    assert "siren far" in field.told("unanswered")
+
+
+def test_a_siren_that_lost_its_power_takes_the_alarm_up_again() -> None:
+    field = started()
+    field.warn(warning("town", "alert", field.now_ns))
+    field.go_on(3.0)
+    old = field.devices["east"]
+    kept = msgspec.json.decode(msgspec.json.encode(old.memory), type=Memory)
+    field.devices["east"] = Device("east", kept)
+    field.devices["east"].beat(field.now_ns)
+    assert field.sounding() == {}
+    field.go_on(2.1)
+    assert field.sounding() == {"east": "rocket"}
+    field.warn(warning("town", "all-clear", field.now_ns))
+    assert field.sounding() == {}
+
+
+def test_a_siren_that_sounds_for_a_zone_under_no_alarm_is_ended() -> None:
+    field = started()
+    field.warn(warning("town", "alert", field.now_ns))
+    field.desk.state.orders.clear()
+    field.go_on(2.1)
+    assert field.sounding() == {}
+    assert field.sent[-1].kind == "cancel"
+
+
+def test_a_siren_that_cannot_be_heard_says_so_and_is_helped_out() -> None:
+    field = started()
+    field.devices["east"].fault = "no loudspeaker"
+    field.go_on(2.1)
+    assert field.told("fault") == ["siren east"]
+    field.warn(warning("town", "alert", field.now_ns))
+    field.go_on(2.1)
+    assert {"north", "south"} <= set(field.sounding())
+    assert field.desk.state.orders["east"]["town"].stage == "received"
+
+
+# ---- restarts -------------------------------------------------------------------------------------------------------
+
+
+def restarted(field: Field, alerted: dict[str, tuple[str, int]]) -> None:
+    """The service is killed and started again with what it kept; the sirens go on."""
+    field.desk = Desk(field.site, Provenance.LIVE, load_desk(save_desk(field.desk.state)))
+    field.desk.resume(alerted, field.now_ns)
+    field.exchange()
+
+
+def test_a_restarted_desk_sends_the_same_commands_and_nothing_sounds_twice() -> None:
+    field = started()
+    alert_ns = field.now_ns
+    field.warn(warning("base", "alert", alert_ns))
+    first = {c.siren: c.id for c in field.sent}
+    field.sent.clear()
+    restarted(field, {"base": ("rocket", alert_ns)})
+    field.go_on(3.0)
+    assert {c.siren: c.id for c in field.sent} == first
+    assert field.sounding() == {"north": "rocket", "south": "rocket"}
+    assert field.starts() == {"north": {"base": 1}, "south": {"base": 1}}
+    assert not field.told("unanswered")
+
+
+def test_a_desk_that_lost_its_memory_makes_the_same_ids_of_the_same_warnings() -> None:
+    field = started()
+    alert = warning("base", "alert", field.now_ns)
+    field.warn(alert)
+    first = {c.siren: c.id for c in field.sent}
+    field.sent.clear()
+    field.desk = Desk(field.site, Provenance.LIVE)
+    field.desk.warn([alert], field.now_ns)
+    field.exchange()
+    field.go_on(3.0)
+    assert {c.siren: c.id for c in field.sent} == first
+    assert field.starts() == {"north": {"base": 1}, "south": {"base": 1}}
+
+
+def test_warnings_that_were_acted_on_before_the_restart_are_not_acted_on_again() -> None:
+    field = started()
+    alert, end = warning("base", "alert", field.now_ns), warning("base", "all-clear", field.now_ns + 1)
+    field.warn(alert)
+    field.warn(end)
+    field.sent.clear()
+    field.warn(alert)
+    field.warn(end)
+    assert field.sent == []
+
+
+def test_an_alarm_that_ended_while_the_service_was_down_is_ended() -> None:
+    field = started()
+    field.warn(warning("base", "alert", field.now_ns))
+    restarted(field, {})
+    field.go_on(3.0)
+    assert field.sounding() == {}
+
+
+def test_a_siren_with_a_later_memory_than_the_desk_is_reached_again() -> None:
+    """The desk's state was lost and its clock set back by an hour: its numbers are lower than what the siren knows."""
+    field = started()
+    field.warn(warning("town", "alert", field.now_ns))
+    field.warn(warning("town", "all-clear", field.now_ns + 1))
+    field.desk = Desk(field.site, Provenance.LIVE)
+    field.now_ns -= 3_600 * SECOND_NS
+    field.warn(warning("town", "alert", field.now_ns))
+    assert field.sounding() == {"east": "rocket"}
+    assert field.desk.state.refused == {"siren: superseded": 1}
+
+
+# ---- clocks, forgery, repetition ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("off_s", [-5, 5])
+def test_a_sirens_clock_that_is_wrong_by_seconds_changes_nothing(off_s: int) -> None:
+    field = started()
+    field.clock_off_ns = {"north": off_s * SECOND_NS}
+    field.warn(warning("base", "alert", field.now_ns))
+    field.go_on(50.0)
+    assert field.sounding() == {"north": "rocket", "south": "rocket"}
+    assert field.starts() == {"north": {"base": 1}, "south": {"base": 1}}
+
+
+def test_an_old_command_never_sounds() -> None:
+    field = started()
+    field.warn(warning("town", "alert", field.now_ns))
+    alert = field.sent[-1]
+    field.warn(warning("town", "all-clear", field.now_ns + 1))
+    device = field.devices["east"]
+    assert [a.reason for a in device.hear(alert, field.now_ns)] == ["superseded"]
+    assert [a.reason for a in device.hear(alert, alert.expires_ns)] == ["expired"]
+    assert field.sounding() == {}
+    after_power_cut = Device("east", msgspec.json.decode(msgspec.json.encode(device.memory), type=Memory))
+    assert [a.reason for a in after_power_cut.hear(alert, field.now_ns)] == ["superseded"]
+    assert after_power_cut.sounding is None
+
+
+def test_a_repeated_command_is_answered_and_not_executed_again() -> None:
+    field = started()
+    field.warn(warning("town", "alert", field.now_ns))
+    device, alert = field.devices["east"], field.sent[-1]
+    assert [a.stage for a in device.hear(alert, field.now_ns)] == ["sounding"]
+    assert device.starts == {"town": 1}
+    device.tick(alert.expires_ns)
+    assert [a.stage for a in device.hear(alert, alert.issued_ns)] == ["done"]
+    assert device.sounding is None
+
+
+def test_answers_that_nobody_waits_for_are_counted_and_change_nothing() -> None:
+    field = started()
+    field.cut.add("east")
+    field.warn(warning("town", "alert", field.now_ns))
+    command = field.sent[-1]
+    for changed in ({"id": "town/east/1/0"}, {"seq": command.seq + 1}, {"siren": "north"}):
+        right = {"siren": "east", "id": command.id, "seq": command.seq, "stage": "sounding", "time_ns": 1}
+        field.desk.hear(Ack(**{**right, **changed}), field.now_ns)  # type: ignore[arg-type]
+    assert field.desk.state.refused == {"unexpected": 3}
+    field.go_on(2.1)
+    assert "siren east" in field.told("unanswered")
+
+
+def test_an_old_beat_makes_no_dead_siren_live() -> None:
+    field = started()
+    recorded = field.devices["east"].beat(field.now_ns)
+    field.desk.hear(recorded, field.now_ns)
+    field.cut.add("east")
+    for _ in range(10):
+        field.go_on(1.0)
+        field.desk.hear(recorded, field.now_ns)
+    assert field.told("silent") == ["siren east"]
+    assert field.desk.state.refused == {"replayed": 10}
+
+
+def test_a_beat_is_answered_with_the_time() -> None:
+    field = Field()
+    beat = Beat(siren="east", time_ns=7)
+    field.desk.hear(beat, field.now_ns)
+    assert field.desk.take() == [("east", Pulse(siren="east", time_ns=field.now_ns, beat_ns=7))]
+
+
+# ---- drills, tests, status ------------------------------------------------------------------------------------------
+
+
+def test_a_drill_is_announced_sounds_as_a_drill_and_ends() -> None:
+    field = started()
+    assert field.desk.start_drill("d1", ["base"], 10.0, 20.0, "operator", field.now_ns) == ""
+    field.exchange()
+    assert field.sounding() == {}
+    assert [c.kind for c in field.devices["north"].says] == ["drill-notice"]
+    field.go_on(10.1)
+    assert field.sounding() == {"north": "drill", "south": "drill"}
+    field.go_on(20.1)
+    assert field.sounding() == {}
+    assert {c.status for c in field.sent} == {"Exercise"}
+    assert [d.phase for d in field.desk.drill_news()] == ["notice", "sounding", "over"]
+
+
+def test_an_alert_ends_a_drill_and_is_heard_in_its_place() -> None:
+    field = started()
+    field.desk.start_drill("d1", ["base"], 0.0, 60.0, "operator", field.now_ns)
+    field.go_on(1.0)
+    assert field.sounding()["north"] == "drill"
+    field.warn(warning("base", "alert", field.now_ns))
+    assert field.sounding() == {"north": "rocket", "south": "rocket"}
+    assert field.devices["north"].sounding.status == "Actual"  # type: ignore[union-attr]
+    field.go_on(90.0)
+    assert field.sounding()["north"] == "rocket", "the end of the drill does not end the alert"
+    assert field.desk.start_drill("d2", ["base"], 0.0, 60.0, "operator", field.now_ns).startswith(
+        "base: found an alarm"
+    )
+
+
+def test_a_self_test_sounds_shortly_and_its_date_is_known() -> None:
+    field = started()
+    assert field.desk.self_test("east", field.now_ns) == ""
+    field.exchange()
+    assert field.sounding() == {"east": "test"}
+    field.go_on(6.0)
+    assert field.sounding() == {}
+    siren = field.desk.state.sirens["east"]
+    assert siren.tested_ok
+    assert 3.0 <= (siren.tested_ns - START_NS) / SECOND_NS - 3.0 <= 3.2
+    field.warn(warning("town", "alert", field.now_ns))
+    assert field.desk.self_test("east", field.now_ns).startswith("east: found an alarm")
+    assert field.desk.self_test("west", field.now_ns) == "west: found no such siren"
+
+
+@pytest.mark.parametrize(
+    ("provenance", "status"),
+    [(Provenance.SIMULATION, "Exercise"), (Provenance.REPLAY, "Test"), (Provenance.LIVE, "Actual")],
+)
+def test_the_status_of_every_command_follows_from_where_the_inputs_come_from(
+    provenance: Provenance, status: str
+) -> None:
+    field = started(provenance=provenance)
+    for kind in ("rocket", "drone", "debris", "observed", "operator"):
+        field.warn(warning("town", "alert", field.now_ns, kind))
+        field.warn(warning("town", "all-clear", field.now_ns + 1, kind))
+        field.now_ns += TICK_NS
+    assert len(field.sent) == 10
+    assert {c.status for c in field.sent} == {status}

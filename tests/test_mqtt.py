@@ -1,0 +1,421 @@
+"""Sirens over a real Mosquitto with the configuration of deploy/: who may say and hear what, and what a fault does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import shutil
+import signal
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import aiomqtt
+import pytest
+
+from mosquitto import Mosquitto, mosquitto, needs_mosquitto, token_of
+from opencram.errors import InputError
+from opencram.outputs.sirens import mqtt
+from opencram.outputs.sirens.mqtt import SERVICE, Broker, MqttSirens, broker
+
+pytestmark = needs_mosquitto
+
+SIRENS = ("north", "south")
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Mosquitto]:
+    with mosquitto(*SIRENS) as made:
+        yield made
+
+
+def as_(name: str, at: Mosquitto) -> Broker:
+    """The broker, to be reached as this siren or as the service."""
+    return broker(at.url, name, token_of(name), at.folder)
+
+
+@dataclasses.dataclass
+class Service:
+    """The service's side, and all that it was told."""
+
+    sirens: MqttSirens
+    received: list[tuple[str, bytes]]
+    lost: list[str]
+
+
+@contextlib.asynccontextmanager
+async def service(at: Broker) -> AsyncIterator[Service]:
+    received: list[tuple[str, bytes]] = []
+    lost: list[str] = []
+    made = MqttSirens(at, SIRENS, lambda siren, data, _: received.append((siren, data)), lambda s, _: lost.append(s))
+    task = asyncio.create_task(made.run())
+    try:
+        yield Service(made, received, lost)
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def until(true: Callable[[], object], within_s: float = 5.0) -> None:
+    """Wait until something is so; fail if it is not within this time."""
+    end = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < end, "not so within the time"
+        await asyncio.sleep(0.01)
+
+
+async def heard(client: aiomqtt.Client, for_s: float = 0.3) -> list[tuple[str, bytes]]:
+    """What comes in within this time."""
+    messages: list[tuple[str, bytes]] = []
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(for_s):
+            async for message in client.messages:
+                messages.append((message.topic.value, bytes(message.payload)))
+    return messages
+
+
+def run(test: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(test, 60))
+
+
+# ---- who may say and hear what ----------------------------------------------------------------------------------
+
+
+def test_a_command_reaches_its_siren_and_the_answer_comes_back(running: Mosquitto) -> None:
+    async def test() -> None:
+        async with service(as_(SERVICE, running)) as here, as_("north", running).client(None) as north:
+            await north.subscribe("cmd/north", qos=1)
+            await until(lambda: not here.sirens.fault)
+            assert not here.sirens.send("north", b"sound")  # not heard of yet, but told all the same
+            assert await heard(north) == [("cmd/north", b"sound")]
+            await north.publish("ack/north", b"sounding", qos=1)
+            await north.publish("beat/north", b"alive")
+            await until(lambda: len(here.received) == 2)
+            assert here.received == [("north", b"sounding"), ("north", b"alive")]
+            assert here.sirens.send("north", b"sound")
+            assert not here.sirens.send("south", b"sound")
+            assert here.sirens.unsent == 0
+
+    run(test())
+
+
+def test_a_siren_hears_nothing_that_others_are_told(running: Mosquitto) -> None:
+    async def test() -> None:
+        async with (
+            service(as_(SERVICE, running)) as here,
+            as_("north", running).client(None) as north,
+            as_("south", running).client(None) as south,
+        ):
+            for topic in ("#", "cmd/#", "cmd/+", "cmd/south", "ack/+", "beat/+", "$SYS/#"):
+                await north.subscribe(topic, qos=1)
+            await south.subscribe("cmd/south", qos=1)
+            await until(lambda: not here.sirens.fault)
+            here.sirens.send("south", b"for the south alone")
+            await south.publish("ack/south", b"sounding", qos=1)
+            assert await heard(south) == [("cmd/south", b"for the south alone")]
+            assert await heard(north) == []
+            here.sirens.send("north", b"for the north")
+            assert {*await heard(north)} == {("cmd/north", b"for the north")}  # so it did listen
+
+    run(test())
+
+
+def test_a_siren_cannot_speak_in_anothers_name_nor_command_one(running: Mosquitto) -> None:
+    async def test() -> None:
+        async with (
+            service(as_(SERVICE, running)) as here,
+            as_("north", running).client(None) as north,
+            as_("south", running).client(None) as south,
+        ):
+            await north.subscribe("cmd/north", qos=1)
+            await until(lambda: not here.sirens.fault)
+            for topic in ("ack/north", "beat/north", "cmd/north", "ack/south/north", "cmd/south"):
+                await south.publish(topic, b"forged", qos=1)
+            await south.publish("ack/south", b"its own", qos=1)
+            await until(lambda: here.received)
+            assert here.received == [("south", b"its own")]
+            assert await heard(north) == []
+
+    run(test())
+
+
+def test_a_siren_cannot_take_anothers_connection(running: Mosquitto) -> None:
+    async def test() -> None:
+        async with as_("north", running).client(None) as north:
+            await north.subscribe("cmd/north", qos=1)
+            south = as_("south", running)
+            async with (
+                aiomqtt.Client(
+                    south.host,
+                    south.port,
+                    identifier="north",
+                    username="south",
+                    password=south.password,
+                    protocol=aiomqtt.ProtocolVersion.V5,
+                    tls_context=south.tls,
+                ),
+                service(as_(SERVICE, running)) as here,
+            ):
+                await until(lambda: not here.sirens.fault)
+                here.sirens.send("north", b"sound")
+                assert await heard(north) == [("cmd/north", b"sound")]
+
+    run(test())
+
+
+def test_not_even_the_service_can_leave_a_command_behind(running: Mosquitto) -> None:
+    """The broker refuses retained messages, so that no siren can find one on connecting."""
+
+    async def test() -> None:
+        with pytest.raises(aiomqtt.MqttError):
+            async with as_(SERVICE, running).client(None) as here:
+                await here.publish("cmd/north", b"sound for ever", qos=1, retain=True, timeout=1.0)
+        async with as_("north", running).client(None) as north:
+            await north.subscribe("cmd/north", qos=1)
+            assert await heard(north) == []
+
+    run(test())
+
+
+@pytest.mark.parametrize(("name", "secret"), [("north", "south"), ("stranger", "stranger"), (SERVICE, "north")])
+def test_a_wrong_password_is_refused_and_said(running: Mosquitto, name: str, secret: str) -> None:
+    async def test() -> None:
+        at = broker(running.url, name, token_of(secret), running.folder)
+        async with service(at) as here:
+            await until(lambda: here.sirens.fault != "not yet connected")
+            where = f"the broker at 127.0.0.1:{running.port}"
+            assert here.sirens.fault == f"{where} refuses the name '{name}' or its password"
+            here.sirens.send("north", b"sound")
+            assert here.sirens.unsent == 1
+
+    run(test())
+
+
+def test_nobody_connects_without_a_password_or_without_tls(running: Mosquitto) -> None:
+    async def test() -> None:
+        at = as_("north", running)
+        for changes in ({"username": None, "password": None}, {"tls_context": None}, {"password": ""}):
+            arguments: dict[str, Any] = {"username": at.user, "password": at.password, "tls_context": at.tls, **changes}
+            with pytest.raises(aiomqtt.MqttError):
+                async with aiomqtt.Client(at.host, at.port, timeout=2.0, **arguments):
+                    pass
+
+    run(test())
+
+
+def test_what_is_too_big_costs_the_sender_alone_its_connection(running: Mosquitto) -> None:
+    async def test() -> None:
+        async with service(as_(SERVICE, running)) as here, as_("north", running).client(None) as north:
+            await until(lambda: not here.sirens.fault)
+            with pytest.raises(aiomqtt.MqttError):
+                async with as_("south", running).client(None) as south:
+                    await south.publish("ack/south", b"x" * 20_000, qos=1, timeout=1.0)
+            await north.publish("ack/north", b"x" * 10_000, qos=1)
+            await until(lambda: here.received)
+            assert [(siren, len(data)) for siren, data in here.received] == [("north", 2_049)]
+
+    run(test())
+
+
+# ---- certificates -----------------------------------------------------------------------------------------------
+
+
+def fault_of(at: Broker) -> str:
+    """What the service says after its first attempt."""
+    said: list[str] = []
+
+    async def test() -> None:
+        async with service(at) as here:
+            await until(lambda: here.sirens.fault != "not yet connected")
+            said.append(here.sirens.fault)
+
+    run(test())
+    return said[0]
+
+
+def test_a_certificate_out_of_date_is_refused_and_said() -> None:
+    with mosquitto(*SIRENS, days=-1) as late:
+        assert fault_of(as_(SERVICE, late)) == (
+            f"the broker at 127.0.0.1:{late.port} is refused for its certificate: certificate has expired"
+        )
+
+
+def test_a_broker_of_another_authority_is_refused(running: Mosquitto) -> None:
+    with mosquitto(*SIRENS) as other:
+        shutil.copy(running.folder / mqtt.CA_FILE, other.folder / mqtt.CA_FILE)
+        assert "is refused for its certificate: " in fault_of(as_(SERVICE, other))
+
+
+def test_a_broker_under_a_name_that_is_not_in_its_certificate_is_refused() -> None:
+    with mosquitto(*SIRENS, address="127.0.0.2") as there:
+        fault = fault_of(dataclasses.replace(as_(SERVICE, there), host="127.0.0.2"))
+    assert "is refused for its certificate: IP address mismatch" in fault
+
+
+def test_the_certificates_pass_the_strict_rules_of_newer_pythons(running: Mosquitto) -> None:
+    at = as_(SERVICE, running)
+    assert at.tls is not None
+    at.tls.verify_flags |= ssl.VERIFY_X509_STRICT
+
+    async def test() -> None:
+        async with at.client(None):
+            pass
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("mqtts://host:99999", "expected mqtts://HOST:PORT"),
+        ("http://host", "expected mqtts://HOST:PORT"),
+        ("mqtts://", "expected mqtts://HOST:PORT"),
+        ("mqtts://somebody@host", "without a name"),
+        ("mqtt://10.0.0.7", "passwords would cross the network in clear"),
+        ("mqtts://10.0.0.7", "mqtt-ca.crt: found no such file"),
+    ],
+)
+def test_a_wrong_address_is_refused_in_one_sentence(url: str, expected: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="found") as refused:
+        broker(url, SERVICE, token_of(SERVICE), tmp_path)
+    assert expected in str(refused.value)
+
+
+def test_a_file_that_is_no_authority_is_refused(tmp_path: Path) -> None:
+    (tmp_path / mqtt.CA_FILE).write_text("nothing")
+    with pytest.raises(InputError, match="found no certificate in it"):
+        broker("mqtts://localhost", SERVICE, token_of(SERVICE), tmp_path)
+
+
+@pytest.mark.parametrize("siren", ["a+b", "#", SERVICE])
+def test_a_siren_whose_id_cannot_be_a_topic_is_refused(siren: str, running: Mosquitto) -> None:
+    with pytest.raises(InputError, match="expected over MQTT an id"):
+        MqttSirens(as_(SERVICE, running), [siren], lambda *_: None, lambda *_: None)
+
+
+# ---- faults -----------------------------------------------------------------------------------------------------
+
+
+def test_a_killed_broker_is_said_and_joined_again() -> None:
+    async def test(at: Mosquitto) -> None:
+        async with service(as_(SERVICE, at)) as here:
+            async with as_("north", at).client(None) as north:
+                await until(lambda: not here.sirens.fault)
+                await north.publish("beat/north", b"alive", qos=1)
+                await until(lambda: here.received)
+                at.kill()
+                await until(lambda: here.sirens.fault)
+                assert here.lost == ["north"]
+                assert not here.sirens.send("north", b"sound")
+                with contextlib.suppress(aiomqtt.MqttError):
+                    await heard(north)
+            await until(lambda: "is not reached" in here.sirens.fault)
+            at.start()
+            await until(lambda: not here.sirens.fault, within_s=2.0 + mqtt.BACK_OFF_S[1])
+            async with as_("north", at).client(None) as north:
+                await north.subscribe("cmd/north", qos=1)
+                assert await heard(north) == []  # what could not be sent is not sent later
+                here.sirens.send("north", b"sound")
+                assert await heard(north) == [("cmd/north", b"sound")]
+
+    with mosquitto(*SIRENS) as at:
+        run(test(at))
+
+
+def test_a_broker_that_hangs_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sending neither waits nor grows without end; and the hang is noticed by its missing answers."""
+    monkeypatch.setattr(mqtt, "KEEPALIVE_S", 1)
+
+    async def test(at: Mosquitto) -> None:
+        async with service(as_(SERVICE, at)) as here:
+            await until(lambda: not here.sirens.fault)
+            assert at.process is not None
+            at.process.send_signal(signal.SIGSTOP)
+            began = time.monotonic()
+            for _ in range(2 * mqtt.MAX_WAITING):
+                here.sirens.send("north", b"x" * 500)
+            assert time.monotonic() - began < 2.0
+            assert here.sirens.unsent == mqtt.MAX_WAITING
+            await until(lambda: here.sirens.fault, within_s=5.0)
+
+    with mosquitto(*SIRENS) as at:
+        run(test(at))
+
+
+def test_what_was_said_to_a_siren_that_was_away_is_not_said_again(running: Mosquitto) -> None:
+    async def test() -> None:
+        async with service(as_(SERVICE, running)) as here:
+            await until(lambda: not here.sirens.fault)
+            async with as_("north", running).client(None) as north:
+                await north.subscribe("cmd/north", qos=1)
+            here.sirens.send("north", b"sound")
+            async with as_("north", running).client(None) as north:
+                await north.subscribe("cmd/north", qos=1)
+                assert await heard(north) == []
+
+    run(test())
+
+
+def test_not_even_to_a_siren_that_asks_the_broker_to_keep_it(
+    running: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Foreign firmware may keep a session: then the broker's expiry ends what waits in it."""
+    monkeypatch.setattr(mqtt, "EXPIRY_S", 1)
+
+    async def kept(at: Broker, clean: bool) -> aiomqtt.Client:
+        return aiomqtt.Client(
+            at.host, at.port, username=at.user, password=at.password, identifier=at.user, tls_context=at.tls,
+            clean_session=clean,
+        )  # fmt: skip
+
+    async def test() -> None:
+        north = as_("north", running)
+        async with service(as_(SERVICE, running)) as here:
+            await until(lambda: not here.sirens.fault)
+            for away_s, expected in ((0.0, [("cmd/north", b"sound")]), (2.5, [])):
+                async with await kept(north, clean=False) as client:
+                    await client.subscribe("cmd/north", qos=1)
+                here.sirens.send("north", b"sound")
+                await asyncio.sleep(away_s)
+                async with await kept(north, clean=False) as client:
+                    assert await heard(client) == expected
+            async with await kept(north, clean=True):
+                pass
+
+    run(test())
+
+
+def test_the_last_will_comes_at_once_when_a_siren_dies(running: Mosquitto) -> None:
+    async def test() -> None:
+        async with service(as_(SERVICE, running)) as here:
+            await until(lambda: not here.sirens.fault)
+            will = aiomqtt.Will("beat/north", b"bye", qos=1)
+            with contextlib.suppress(aiomqtt.MqttError):
+                async with as_("north", running).client(will) as north:
+                    north._client.socket().shutdown(2)
+                    await until(lambda: here.received, within_s=1.0)
+            assert here.received == [("north", b"bye")]
+
+    run(test())
+
+
+def test_the_last_will_comes_within_the_keepalive_when_a_siren_falls_silent(
+    running: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mqtt, "KEEPALIVE_S", 1)
+
+    async def test() -> None:
+        async with service(as_(SERVICE, running)) as here:
+            await until(lambda: not here.sirens.fault)
+            will = aiomqtt.Will("beat/north", b"bye", qos=1)
+            with contextlib.suppress(aiomqtt.MqttError):
+                async with as_("north", running).client(will) as north:
+                    monkeypatch.setattr(north._client, "loop_misc", lambda: 0)  # no pings any more, the line stays open
+                    await until(lambda: here.received, within_s=10.0)
+            assert here.received == [("north", b"bye")]
+
+    run(test())
