@@ -26,8 +26,8 @@ from opencram.yamlfile import nearest
 STATIC = {"feed.js": "text/javascript", "overview.js": "text/javascript", "phone.js": "text/javascript"} | {
     "style.css": "text/css"
 }
-POLICY_VIOLATION, TOO_SLOW = 1008, 4008
-"""Codes with which a WebSocket is closed (RFC 6455); 4008 is ours."""
+POLICY_VIOLATION = 1008
+"""The code with which a WebSocket is closed whose client says something (RFC 6455)."""
 
 Bearer = Annotated[object, Depends(HTTPBearer(auto_error=False, description="The operator's token."))]
 """For the description alone: the guard in front has checked the token."""

@@ -23,6 +23,7 @@ import zstandard
 
 from opencram import __version__
 from opencram.errors import InputError
+from opencram.outputs.cap import Provenance
 from opencram.outputs.sirens.orders import DeskState, load_desk, save_desk
 from opencram.pipeline import step
 from opencram.record.recording import Recorder, Recording
@@ -51,6 +52,7 @@ class _Kept(msgspec.Struct, frozen=True):
 
     version: str
     site: str
+    provenance: str
     seq: int
     now_ns: int
     recording: str
@@ -77,8 +79,8 @@ class Resumed:
 class Keeper:
     """The folder of one service; a second service is refused. Use `close` at the end."""
 
-    def __init__(self, folder: Path, site: Site) -> None:
-        self.folder, self.site = folder, site
+    def __init__(self, folder: Path, site: Site, provenance: Provenance) -> None:
+        self.folder, self.site, self.provenance = folder, site, provenance
         self.seq, self.now_ns = 0, 0
         self.play: Play | None = None
         self._site_digest = hashlib.sha256(msgspec.json.encode(site.documents(), order="sorted")).hexdigest()
@@ -119,8 +121,12 @@ class Keeper:
             return ""
         except (OSError, zstandard.ZstdError, msgspec.DecodeError):
             return f"{path}: found a file that cannot be read; the state begins anew, zones that were alerted are not"
-        if kept.version != __version__ or kept.site != self._site_digest:
-            what = "version" if kept.version != __version__ else "site"
+        others = {
+            "version": kept.version != __version__,
+            "site": kept.site != self._site_digest,
+            "kind (an exercise, or one in earnest)": kept.provenance != self.provenance.name,
+        }
+        for what in (name for name, differs in others.items() if differs):
             return f"{path}: found the state of another {what}; it begins anew, zones that were alerted are not"
         return kept
 
@@ -167,7 +173,7 @@ class Keeper:
             return None
 
     def begin(
-        self, state: State, now_ns: int, simulated: bool, play: Play | None, scenario_docs: Mapping[str, str] | None
+        self, state: State, now_ns: int, play: Play | None = None, scenario_docs: Mapping[str, str] | None = None
     ) -> None:
         """Open the first recording and keep the state as it is now."""
         self.play, self.now_ns, self._scenario_docs = play, max(now_ns, self.now_ns), scenario_docs
@@ -175,7 +181,7 @@ class Keeper:
             "version": __version__,
             "scenario": play.scenario if play else None,
             "seed": play.seed if play else None,
-            "simulated": simulated,
+            "simulated": self.provenance is Provenance.SIMULATION,
             "defended": state.defended,
             "service": True,
         }
@@ -238,8 +244,15 @@ class Keeper:
 
     def _packed(self, state: State) -> _Kept:
         return _Kept(
-            __version__, self._site_digest, self.seq, self.now_ns, self._recording, self.play, save(state)
-        )  # fmt: skip
+            version=__version__,
+            site=self._site_digest,
+            provenance=self.provenance.name,
+            seq=self.seq,
+            now_ns=self.now_ns,
+            recording=self._recording,
+            play=self.play,
+            state=save(state),
+        )
 
     def _write_state(self, kept: _Kept) -> None:
         _replace(self.folder / STATE_FILE, zstandard.compress(msgspec.msgpack.encode(kept), 1))

@@ -59,6 +59,8 @@ class Service:
         console: Console,
     ) -> None:
         self.site, self.source, self.clock, self.keeper, self.console = site, source, clock, keeper, console
+        if keeper.provenance is not source.provenance:
+            raise ValueError(f"found a folder for {keeper.provenance}, expected one for {source.provenance}")
         self.state = resumed.state or State(defended=source.defended)
         self.desk = Desk(site, source.provenance, resumed.desk)
         self.post = Post(self.desk, tokens, clock.now_ns, self._sent, self._heard)
@@ -203,7 +205,9 @@ class Service:
             self._asked.append(act)
             return
         if act.kind == "drill":
-            why_not = self.desk.start_drill(act.act, act.targets, act.announce_s, act.last_s, act.by, now_ns)
+            why_not = self._no_drill_in(act.targets) or self.desk.start_drill(
+                act.act, act.targets, act.announce_s, act.last_s, act.by, now_ns
+            )
             done = f"the drill is announced in {', '.join(act.targets)}; it sounds in {act.announce_s:.0f} s"
         else:
             refusals = [self.desk.self_test(siren, now_ns) for siren in act.targets]
@@ -212,6 +216,14 @@ class Service:
         self.post.flush()
         self._reply(act, not why_not, why_not or done)
         self._tell_drills()
+
+    def _no_drill_in(self, zones: Sequence[str]) -> str:
+        """Why there can be no drill in these zones now; nothing where there can."""
+        warned = [zone for zone in zones if zone in self.state.warnings.zones]
+        if warned:
+            return f"{', '.join(warned)}: found under a real warning, expected none while a drill begins"
+        drilled = [zone for drill in self.desk.state.drills.values() for zone in zones if zone in drill.zones]
+        return f"{', '.join(drilled)}: found a drill that is not over, expected none" if drilled else ""
 
     def _reply(self, act: Act, done: bool, sentence: str) -> None:
         self.console.say(f"{act.by}: {act.kind} {', '.join(act.targets)}: {sentence}", self.clock.now_ns())

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from opencram import __version__
 from opencram.console import Console
 from opencram.errors import InputError
+from opencram.outputs.cap import Provenance
 from opencram.serve.keep import Keeper, Play, Resumed
 from opencram.serve.picture import hello_of
 from opencram.serve.secrets import OPERATOR, secrets_folder, token, token_file
@@ -54,7 +55,8 @@ def serve(asked: Asked) -> None:
 
     scenario = _scenario(asked.play)
     site = load_site(asked.site)
-    keeper = Keeper(asked.record or state_folder(site.name), site)
+    provenance = Provenance.LIVE if scenario is None else Provenance.SIMULATION
+    keeper = Keeper(asked.record or state_folder(site.name), site, provenance)
     http = _listen(asked.http)
     sirens = _listen(_next_port(http))
     warmup()
@@ -118,7 +120,7 @@ async def _run(
     token(OPERATOR)
     service = Service(site, source, clock, keeper, resumed, tokens, console)
     documents = scenario.documents() if scenario is not None else None
-    keeper.begin(service.state, clock.now_ns(), scenario is not None, play, documents)
+    keeper.begin(service.state, clock.now_ns(), play, documents)
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

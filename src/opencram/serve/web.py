@@ -8,6 +8,8 @@ when the link does.
 from __future__ import annotations
 
 import asyncio
+import os
+import resource
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -28,6 +30,8 @@ USER_TIMEOUT_MS = 10_000
 """A peer that takes nothing for so long is cut off by the kernel (TCP_USER_TIMEOUT, RFC 5482)."""
 SEND_BUFFER_BYTES = 64 * 1024
 """Little enough that a slow client's pictures wait here, where the newest replaces the older, not in the kernel."""
+NICE = 5
+"""Below the pipeline: where there are too few processors, the sirens go before those who look."""
 PING_S = 10.0
 MAX_MESSAGE_BYTES = 1_024
 """The feed takes no messages; a longer one closes the connection unread."""
@@ -103,6 +107,11 @@ def tuned(listening: socket.socket) -> socket.socket:
 def main(arguments: list[str]) -> None:
     """The web process: file descriptors of the link and of the listening socket, and the operator's token file."""
     link_fd, listen_fd, token_file = arguments
+    os.nice(NICE)
+    if hasattr(os, "SCHED_BATCH"):
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))  # never takes the processor from who is at work
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a connection takes one, and 1,024 is the usual limit
     token = read_token(Path(token_file))
     asyncio.run(run(socket.socket(fileno=int(link_fd)), socket.socket(fileno=int(listen_fd)), token))
 

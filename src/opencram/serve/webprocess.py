@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 
 import msgspec
@@ -90,9 +91,11 @@ class _Outbox:
         """What was told after number `seq` and is still kept, in order."""
         if self.seq <= seq:
             return []
-        oldest = self.kept[0].seq if self.kept else self.seq + 1
-        older = [told for told in self.last.values() if seq < told.seq < oldest]
-        return [*sorted(older, key=lambda told: told.seq), *(item for item in self.kept if item.seq > seq)]
+        new = list(takewhile(lambda item: item.seq > seq, reversed(self.kept)))[::-1]
+        if not new or new[0].seq == seq + 1:
+            return new
+        older = [told for told in self.last.values() if seq < told.seq < new[0].seq]
+        return [*sorted(older, key=lambda told: told.seq), *new]
 
 
 class WebProcess:

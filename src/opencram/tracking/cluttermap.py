@@ -54,9 +54,7 @@ def cells_of(sigma: FloatArray) -> FloatArray:
     return size
 
 
-@kernel(
-    "void(float64[:,::1], float64[::1], int64[::1], float64[::1], int64[::1], float64[::1])"
-)
+@kernel("void(float64[:,::1], float64[::1], int64[::1], float64[::1], int64[::1], float64[::1])")
 def look_up(
     plots: FloatArray, size: FloatArray, key: IntArray, rate: FloatArray, own: IntArray, often: FloatArray
 ) -> None:  # fmt: skip

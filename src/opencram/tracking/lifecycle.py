@@ -143,9 +143,7 @@ def confirm(
     return same, heir
 
 
-@kernel(
-    "int64[::1](int64[::1], int64[::1], int64[:,::1], float64[:,:,::1], float64[:,:,:,::1])"
-)
+@kernel("int64[::1](int64[::1], int64[::1], int64[:,::1], float64[:,:,::1], float64[:,:,:,::1])")
 def twins(
     chosen: IntArray, partner: IntArray, whole: IntArray, mean: FloatArray, cov: FloatArray
 ) -> IntArray:  # fmt: skip

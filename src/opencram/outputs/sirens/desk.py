@@ -120,7 +120,7 @@ class Desk:
         self._drill_news.append(replace(begun))
         for zone in zones:
             for siren in self._serving.get(zone, ()):
-                self._issue(siren, zone, "drill-notice", "Exercise", f"drill-{drill}", now_ns, impact_ns=starts_ns)
+                self._issue(siren, zone, "drill-notice", "Exercise", f"notice-{drill}", now_ns, impact_ns=starts_ns)
         return ""
 
     def self_test(self, siren: str, now_ns: int) -> str:

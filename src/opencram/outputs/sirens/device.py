@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+import msgspec
+
 from opencram.outputs.sirens.messages import ALARMS, ENDS, Ack, Beat, Command, Refusal, Stage
 
 TEST_NS = 3_000_000_000
@@ -74,8 +76,8 @@ class Device:
         now = self.memory.zones[command.zone] = ZoneMemory(command)
         acks = [_ack(command, "received", now_ns)]
         if command.kind in ENDS:
-            if before and self.sounding is None:
-                self.says.append(command)
+            if before and last is not None and self.sounding is None:  # an exercise ends as one, whoever ends it
+                self.says.append(msgspec.structs.replace(command, status=last.command.status))
             return [*acks, self._done(now, now_ns, "")]
         if command.kind == "drill-notice":
             self.says.append(command)
@@ -118,6 +120,8 @@ class Device:
             return "expired"
         if last is not None and command.seq <= last.command.seq:
             return "superseded"
+        if last is not None and last.alive and last.command.status == "Actual" != command.status:
+            return "busy"  # what is in earnest gives way to nothing that is not
         others = any(zone.alive for zone in self.memory.zones.values())
         full = last is None and len(self.memory.zones) >= MAX_ZONES
         return "busy" if full or (command.kind == "test" and others) else None

@@ -11,7 +11,7 @@ export class Feed {
     this.picture = null;
     this.stalled = false;
     this.clockOff = 0; // the service's clock minus ours
-    this.heard = -Infinity;
+    this.heard = -Infinity; // when, by a clock that never steps
     this.wait = RETRY_MS[0];
     this.open();
     setInterval(() => this.look(), 100);
@@ -21,6 +21,7 @@ export class Feed {
   get now() { return Date.now() + this.clockOff; }
 
   open() {
+    this.opened = performance.now();
     const query = new URLSearchParams();
     if (this.zone !== null) query.set("zone", this.zone);
     if (this.state) { query.set("run", this.state.run); query.set("after", this.state.seq); }
@@ -37,9 +38,8 @@ export class Feed {
   }
 
   look() { // a connection that has fallen silent is given up: a network that went away closes nothing
-    if (this.socket && this.lost && performance.now() - Math.max(this.heard, this.tried ?? 0) > 2 * LOST_MS) {
+    if (this.socket && performance.now() - Math.max(this.heard, this.opened) > 2 * LOST_MS) {
       const silent = this.socket;
-      this.tried = performance.now();
       this.again();
       silent.close();
     }

@@ -1,0 +1,75 @@
+"""What sirens sound like: each kind apart from every other, and an exercise like none that is in earnest."""
+
+import io
+import itertools
+import wave
+
+import numpy as np
+import pytest
+from scipy.signal import stft
+
+from opencram.outputs.sirens.messages import Command
+from opencram.outputs.sirens.sounds import RATE_HZ, WORDS, sound_of, tone, wav
+
+ALARMS = ("rocket", "observed", "drone")
+SAFE = ("exercise", "drill-notice", "exercise-over", "test")
+
+
+def command(kind: str, status: str) -> Command:
+    return Command(
+        siren="s", id="z/s/1/0", seq=1, zone="z", kind=kind, status=status, issued_ns=1, expires_ns=2  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["rocket", "drone", "observed", "all-clear", "cancel"])
+@pytest.mark.parametrize("status", ["Exercise", "Test"])
+def test_what_is_not_in_earnest_never_sounds_as_if_it_were(kind: str, status: str) -> None:
+    assert sound_of(command(kind, status)) in SAFE
+    assert sound_of(command(kind, "Actual")) == kind
+
+
+def test_the_words_of_an_exercise_begin_by_saying_so() -> None:
+    assert set(WORDS) == {*ALARMS, *SAFE, "all-clear", "cancel"}
+    for name in SAFE:
+        assert any(word in WORDS[name].lower()[:40] for word in ("exercise", "announcement", "test")), name
+    assert len(set(WORDS.values())) == len(WORDS)
+
+
+def loudness(name: str) -> np.ndarray:
+    """Root mean square in windows of 50 ms, over the loudest."""
+    samples = tone(name)
+    windows = samples[: len(samples) // 1_102 * 1_102].reshape(-1, 1_102)
+    rms = np.sqrt((windows**2).mean(axis=1))
+    return rms / rms.max()
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_an_alarm_sounds_without_a_pause(name: str) -> None:
+    assert loudness(name).min() > 0.5
+
+
+@pytest.mark.parametrize("name", SAFE)
+def test_what_is_no_alarm_has_silence_in_it(name: str) -> None:
+    assert (loudness(name) < 0.05).mean() > 0.2
+
+
+def spectrum_in_time(name: str) -> np.ndarray:
+    """The spectrogram of the first two seconds as a unit vector."""
+    samples = np.resize(tone(name), 2 * RATE_HZ)
+    _, _, spectrum = stft(samples, RATE_HZ, nperseg=2_048)
+    magnitude = np.abs(spectrum).ravel()
+    return magnitude / np.linalg.norm(magnitude)
+
+
+@pytest.mark.parametrize(("one", "other"), list(itertools.combinations(sorted(WORDS), 2)))
+def test_no_two_sounds_are_alike(one: str, other: str) -> None:
+    assert spectrum_in_time(one) @ spectrum_in_time(other) < 0.7
+
+
+@pytest.mark.parametrize("name", sorted(WORDS))
+def test_a_sound_is_a_wav_file_that_is_not_clipped(name: str) -> None:
+    with wave.open(io.BytesIO(wav(name))) as file:
+        assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, RATE_HZ)
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+    assert 8_000 < np.abs(samples.astype(int)).max() < 32_767
+    assert 1.0 <= len(samples) / RATE_HZ <= 10.0
