@@ -27,7 +27,7 @@ from opencram.outputs.sirens.runner import Runner
 from opencram.site import Site
 from opencram.steadyclock import SteadyClock
 from opencram.tables import ZoneWarning
-from peers.mosquitto import Mosquitto, token_of
+from peers.mosquitto import Mosquitto, made_up, token_of
 
 PAUSE_S = 0.06
 """Between commands, as between alarms: the wait for a delayed acknowledgement shows only on a quiet line."""
@@ -165,7 +165,7 @@ def measure(zones: int, sirens: int, rounds: int, tls: bool, no_delay: bool) -> 
     site = site_with(zones, sirens)
     connection.NO_DELAY = no_delay
     with tempfile.TemporaryDirectory(prefix="mosquitto-") as folder:
-        at = Mosquitto(Path(folder), [siren.id for siren in site.sirens])
+        at = Mosquitto(Path(folder), made_up(siren.id for siren in site.sirens))
         _configure(at, tls, no_delay)
         at.start()
         try:

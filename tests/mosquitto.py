@@ -13,7 +13,7 @@ import pytest
 
 from opencram.outputs.sirens.connection import Broker
 from opencram.outputs.sirens.mqtt import broker
-from peers.mosquitto import PROGRAM, Mosquitto, token_of
+from peers.mosquitto import PROGRAM, Mosquitto, made_up, token_of
 
 __all__ = ["Mosquitto", "as_", "mosquitto", "needs_mosquitto", "others_client", "token_of"]
 
@@ -24,7 +24,7 @@ needs_mosquitto = pytest.mark.skipif(PROGRAM is None, reason="needs Mosquitto (o
 def mosquitto(*names: str, days: int = 30, address: str = "127.0.0.1") -> Iterator[Mosquitto]:
     """A running broker; not below pytest's own folder, which the broker's own user may not enter."""
     with tempfile.TemporaryDirectory(prefix="mosquitto-") as folder:
-        made = Mosquitto(Path(folder), names, days, address)
+        made = Mosquitto(Path(folder), made_up(names), days, address)
         made.start()
         try:
             yield made

@@ -30,17 +30,21 @@ def token_of(name: str) -> bytes:
     return f"token-of-{name}-0123456789".encode()
 
 
-class Mosquitto:
-    """A broker for the service and the named sirens; made but not yet started."""
+def made_up(names: Iterable[str]) -> str:
+    """Passwords for the service and these sirens, of made-up tokens."""
+    return "".join(f"{name}:{password(token_of(name))}\n" for name in (SERVICE, *names))
 
-    def __init__(self, folder: Path, names: Iterable[str], days: int = 30, address: str = "127.0.0.1") -> None:
+
+class Mosquitto:
+    """A broker for those in `passwords`, lines `name:password`; made but not yet started."""
+
+    def __init__(self, folder: Path, passwords: str, days: int = 30, address: str = "127.0.0.1") -> None:
         self.folder, self.address, self.port = folder, address, free_port()
         self.process: subprocess.Popen[bytes] | None = None
-        lines = "".join(f"{name}:{password(token_of(name))}\n" for name in (SERVICE, *names))
         settings = {"PATH": PATH, "ADDRESS": address, "PORT": str(self.port), "DAYS": str(days)}
         command = ["sh", str(SETUP), str(folder)]
         done = subprocess.run(
-            command, input=lines, text=True, check=False, capture_output=True, env={**os.environ, **settings}
+            command, input=passwords, text=True, check=False, capture_output=True, env={**os.environ, **settings}
         )
         if done.returncode != 0:
             raise RuntimeError(f"{SETUP.name}: {done.stderr}")

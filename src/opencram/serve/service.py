@@ -126,6 +126,7 @@ class Service:
         """What can wait until the sirens have been told."""
         self.source.order(outbox.engagements)
         self._note_lag()
+        self._note_ways()
         now_ns = self.clock.now_ns()
         self._painter.add(outbox, self.keeper.now_ns)
         if self.web is not None and now_ns - self._shown_ns >= PICTURE_NS:
@@ -147,6 +148,17 @@ class Service:
             self.notes["clock"] = f"the machine's clock was set by {-ahead_s:.1f} s; it is followed slowly"
         else:
             self.notes.pop("clock", None)
+
+    def _note_ways(self) -> None:
+        """A way to the sirens that is cut, such as a broker that has gone."""
+        for way in self.post.transports:
+            fault = getattr(way, "fault", "")
+            if fault and way.name not in self.notes:
+                self.console.say(f"sirens over {way.name}: {fault}", self.clock.now_ns())
+            if fault:
+                self.notes[way.name] = f"sirens over {way.name}: {fault}"
+            elif self.notes.pop(way.name, None):
+                self.console.say(f"sirens over {way.name}: connected", self.clock.now_ns())
 
     def _counts(self) -> dict[str, int]:
         ways = {f"{way.name}: not sent": getattr(way, "unsent", 0) for way in self.post.transports}

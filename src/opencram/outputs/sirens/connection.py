@@ -29,7 +29,7 @@ KEEPALIVE_S = 3
 """A broker ends a connection that is silent for one and a half times this (MQTT 5, 3.1.2.10); Mosquitto 2.0 looks for
 such every five seconds."""
 ANSWER_S = 5.0
-BACK_OFF_S = (0.1, 2.0)
+BACK_OFF_S = (0.1, 1.0)
 """The first wait before connecting again, and the longest; it doubles while connections end young."""
 YOUNG_S = 10.0
 MAX_WAITING = 2_000
@@ -300,7 +300,7 @@ def trusted(authority: Path) -> ssl.SSLContext:
 
 
 class _ClosedWhenRefused(ssl.SSLSocket):
-    """paho forgets a socket whose handshake fails: with a refused broker, one every two seconds."""
+    """paho forgets a socket whose handshake fails: with a refused broker, one a second."""
 
     def do_handshake(self, block: bool = False) -> None:
         try:
