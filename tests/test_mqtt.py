@@ -7,7 +7,9 @@ import contextlib
 import dataclasses
 import shutil
 import signal
+import socket
 import ssl
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
@@ -72,6 +74,13 @@ async def heard(client: aiomqtt.Client, for_s: float = 0.3) -> list[tuple[str, b
             async for message in client.messages:
                 messages.append((message.topic.value, bytes(message.payload)))
     return messages
+
+
+@pytest.fixture
+def own() -> Iterator[Mosquitto]:
+    """A broker for one test, which may stop or kill it."""
+    with mosquitto(*SIRENS) as made:
+        yield made
 
 
 def run(test: Coroutine[Any, Any, None]) -> None:
@@ -331,6 +340,79 @@ def test_a_broker_that_hangs_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> No
 
     with mosquitto(*SIRENS) as at:
         run(test(at))
+
+
+def test_what_the_socket_does_not_take_at_once_is_written_when_it_does(own: Mosquitto) -> None:
+    async def test() -> None:
+        async with Connection(as_("north", own), lambda *_: None) as north:
+            north._pinging.cancel()  # it writes too, once a second
+            assert own.process is not None
+            own.process.send_signal(signal.SIGSTOP)
+            for _ in range(1_500):
+                assert north.publish("ack/north", b"x" * 10_000, qos=0)
+            await asyncio.sleep(0.2)
+            assert north._client.want_write()  # else this shows nothing
+            own.process.send_signal(signal.SIGCONT)
+            await until(lambda: not north._client.want_write(), within_s=10.0)
+
+    run(test())
+
+
+def test_what_tls_has_read_ahead_is_not_left_lying(running: Mosquitto) -> None:
+    """Many messages in one record of TLS, as other brokers send them: only the first shows on the socket."""
+    publish = b"\x30\x0d\x00\x09cmd/north\x00!"  # MQTT 5, 3.3: to cmd/north, no properties, one byte
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(running.folder / "server.crt", running.folder / "server.key")
+
+    async def broker_of_one_record(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1_000)
+        writer.write(b"\x20\x03\x00\x00\x00" + 250 * publish)  # CONNACK first
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+
+    async def test() -> None:
+        heard: list[bytes] = []
+        server = await asyncio.start_server(broker_of_one_record, "127.0.0.1", 0, ssl=context)
+        at = dataclasses.replace(as_("north", running), port=server.sockets[0].getsockname()[1])
+        async with server, Connection(at, lambda _, data: heard.append(data)):
+            await until(lambda: len(heard) == 250)
+
+    run(test())
+
+
+def test_both_ends_send_at_once(running: Mosquitto) -> None:
+    async def test() -> None:
+        async with Connection(as_("north", running), lambda *_: None) as north:
+            assert north._socket is not None
+            assert north._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+
+    run(test())
+    assert "set_tcp_nodelay true\n" in (running.folder / "mosquitto.conf").read_text()
+
+
+def test_a_line_that_breaks_while_a_message_is_answered_hangs_nobody(running: Mosquitto) -> None:
+    """paho waits for itself if it is made to write, and so to find the line broken, while it calls us."""
+
+    async def test() -> None:
+        def answer(topic: str, data: bytes) -> None:
+            assert north._socket is not None
+            north._socket.shutdown(socket.SHUT_RDWR)
+            north.publish("ack/north", b"sounding", qos=0)
+
+        with contextlib.suppress(NotConnected):
+            async with (
+                Connection(as_("north", running), answer) as north,
+                Connection(as_(SERVICE, running), lambda *_: None) as here,
+            ):
+                await north.subscribe("cmd/north", qos=1)
+                here.publish("cmd/north", b"sound", qos=1)
+                await north.ended()
+
+    thread = threading.Thread(target=run, args=(test(),), daemon=True)
+    thread.start()
+    thread.join(10.0)
+    assert not thread.is_alive()
 
 
 def test_what_was_said_to_a_siren_that_was_away_is_not_said_again(running: Mosquitto) -> None:
