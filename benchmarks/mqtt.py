@@ -29,7 +29,7 @@ from opencram.steadyclock import SteadyClock
 from opencram.tables import ZoneWarning
 from peers.mosquitto import Mosquitto, made_up, token_of
 
-PAUSE_S = 0.06
+PAUSE_S = 0.05
 """Between commands, as between alarms: the wait for a delayed acknowledgement shows only on a quiet line."""
 
 
