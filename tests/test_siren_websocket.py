@@ -254,10 +254,10 @@ async def test_an_unknown_siren_is_refused(town: Town) -> None:
 
 @in_town
 async def test_connections_that_prove_nothing_are_limited(town: Town) -> None:
-    held = []
+    most = MAX_CONNECTIONS * len(NAMES) + MAX_UNPROVEN
+    held = [await a_connection(town, beat=False) for _ in range(most)]
     with pytest.raises(InvalidStatus) as refused:
-        for _ in range(MAX_CONNECTIONS * len(NAMES) + MAX_UNPROVEN + 5):
-            held.append(await a_connection(town, beat=False))
+        await a_connection(town, beat=False)
     assert refused.value.response.status_code == 503
     for connection in held:
         connection.transport.abort()

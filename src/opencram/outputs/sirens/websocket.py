@@ -95,7 +95,7 @@ class WebSocketSirens:
 
     def _screen(self, connection: ServerConnection, request: Request) -> Response | None:
         most = MAX_CONNECTIONS * len(self._ids) + MAX_UNPROVEN
-        full = self._server is not None and len(self._server.connections) > most
+        full = self._server is not None and len(self._server.connections) >= most
         if _id_in(request.path) in self._ids and not full:
             return None
         self.refused += 1
