@@ -10,7 +10,7 @@ import asyncio
 import gc
 import traceback
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from opencram.outputs.cap import Provenance
@@ -20,22 +20,23 @@ from opencram.outputs.sirens.post import Post
 from opencram.pipeline import step
 from opencram.serve.link import Act, Drill, Source
 from opencram.serve.picture import Painter
-from opencram.stages.threats_to_warnings import ALERT
 from opencram.state import State
 from opencram.tables import Health, Input, OperatorAct, Outbox, Reject, ZoneWarning
+from opencram.warning.rules import ALERT
 
 if TYPE_CHECKING:
     from opencram.console import Console
     from opencram.outputs.sirens.orders import Drill as DrillState
     from opencram.serve.keep import Keeper, Resumed
+    from opencram.serve.outlets import Outlets
     from opencram.serve.sources import Source as InputSource
     from opencram.serve.webprocess import WebProcess
     from opencram.site import Site
     from opencram.steadyclock import SteadyClock
 
 PICTURE_NS = 200_000_000
-LATE_NS = 1_000_000_000
-"""A pipeline that is this far behind its inputs says so."""
+LATE_S, CLOCK_S = 1.0, 1.0
+"""A pipeline that is this far behind its inputs, or apart from the machine's clock, says so."""
 MAX_SENT = 20_000
 """So many commands are remembered for the time of their answers."""
 LINK_SOURCE: dict[Provenance, Source] = {
@@ -65,14 +66,17 @@ class Service:
         self.desk = Desk(site, source.provenance, resumed.desk)
         self.post = Post(self.desk, tokens, clock.now_ns, self._sent, self._heard)
         self.web: WebProcess | None = None
+        self.outlets: Outlets | None = None
         self.notes: dict[str, str] = {}
         """What is degraded, a sentence each, by what it is about."""
+        mute = [zone.id for zone in site.zones if not any(zone.id in siren.zones for siren in site.sirens)]
+        self._note("zones", f"no siren sounds for {', '.join(mute)}" if mute else "")
         self._painter = Painter(site)
         self._asked: deque[Act] = deque(maxlen=1_000)
         self._journal: list[dict[str, object]] = []
         self._sent_ns: dict[str, int] = {}
         self._turn_ns, self._shown_ns = 0, 0
-        self._changed = False
+        self._changed, self._resumed = False, resumed.state is not None
         self._ending = asyncio.Event()
         self._resume(resumed)
 
@@ -125,40 +129,41 @@ class Service:
     def _rest(self, outbox: Outbox) -> None:
         """What can wait until the sirens have been told."""
         self.source.order(outbox.engagements)
-        self._note_lag()
-        self._note_ways()
+        self._note_faults()
         now_ns = self.clock.now_ns()
         self._painter.add(outbox, self.keeper.now_ns)
         if self.web is not None and now_ns - self._shown_ns >= PICTURE_NS:
             self._shown_ns = now_ns
-            self.web.show(self._painter.picture(self.desk, now_ns, tuple(self.notes.values()), self._counts()))
+            notes, counts = tuple(self.notes.values()), self._counts()
+            if self.outlets is not None:
+                notes, counts = notes + self.outlets.notes, counts | self.outlets.counts
+            picture = self._painter.picture(self.desk, now_ns, notes, counts)
+            self.web.show(picture)
+            if self.outlets is not None:
+                self.outlets.show(picture.tracks)
         self._note_down()
         self.source.prepare()
         self.keeper.rest(self.state)
         self.clock.slew()
 
-    def _note_lag(self) -> None:
-        late_ns = self.clock.now_ns() - self.keeper.now_ns
-        if late_ns > LATE_NS:
-            self.notes["lag"] = f"the pipeline is {late_ns * 1e-9:.1f} s behind its inputs"
-        else:
-            self.notes.pop("lag", None)
-        ahead_s = self.clock.ahead_ns() * 1e-9
-        if abs(ahead_s) > 1.0:
-            self.notes["clock"] = f"the machine's clock was set by {-ahead_s:.1f} s; it is followed slowly"
-        else:
-            self.notes.pop("clock", None)
-
-    def _note_ways(self) -> None:
-        """A way to the sirens that is cut, such as a broker that has gone."""
+    def _note_faults(self) -> None:
+        """What people should know of the clock, of lateness and of the ways to the sirens."""
         for way in self.post.transports:
             fault = getattr(way, "fault", "")
-            if fault and way.name not in self.notes:
-                self.console.say(f"sirens over {way.name}: {fault}", self.clock.now_ns())
-            if fault:
-                self.notes[way.name] = f"sirens over {way.name}: {fault}"
-            elif self.notes.pop(way.name, None):
-                self.console.say(f"sirens over {way.name}: connected", self.clock.now_ns())
+            self._note(way.name, f"sirens over {way.name}: {fault}" if fault else "")
+        late_s = (self.clock.now_ns() - self.keeper.now_ns) * 1e-9
+        self._note("lag", f"the pipeline is {late_s:.1f} s behind its inputs" if late_s > LATE_S else "")
+        ahead_s = self.clock.ahead_ns() * 1e-9
+        set_by = f"the machine's clock was set by {-ahead_s:.1f} s; it is followed slowly"
+        self._note("clock", set_by if abs(ahead_s) > CLOCK_S else "")
+        self._note("recording", self.keeper.fault)
+
+    def _note(self, about: str, sentence: str) -> None:
+        """Have a sentence on the page while it is so."""
+        if sentence:
+            self.notes[about] = sentence
+        else:
+            self.notes.pop(about, None)
 
     def _counts(self) -> dict[str, int]:
         ways = {f"{way.name}: not sent": getattr(way, "unsent", 0) for way in self.post.transports}
@@ -181,10 +186,18 @@ class Service:
         return {zone: (told.kind, told.began_ns or told.told_ns) for zone, told in zones.items() if told.level == ALERT}
 
     def tell_standing(self) -> None:
-        """Tell the web process which zones were under a warning when this process began."""
+        """Tell the web process and the outlets which zones were under a warning when this process began."""
+        standing = list(self._standing())
+        for warning in standing:
+            if self.web is not None:
+                self.web.tell(warning)
+        if self.outlets is not None:
+            self.outlets.start(standing, whole=self._resumed)
+
+    def _standing(self) -> Iterator[ZoneWarning]:
         for zone, told in self.state.warnings.zones.items():
             impact_ns, now_ns = told.told_impact_ns, self.clock.now_ns()
-            standing = ZoneWarning(
+            yield ZoneWarning(
                 time_ns=told.began_ns or told.told_ns,
                 zone=zone,
                 state="alert" if told.level == ALERT else "pre-alert",
@@ -194,8 +207,6 @@ class Service:
                 kind=told.kind,
                 reason="still under warning after a restart of the service",
             )
-            if self.web is not None:
-                self.web.tell(standing)
 
     def _recover(self, acts: Sequence[Act]) -> None:
         """The step raised: say so, take the state as it was before this tick, and go on with the next."""
@@ -260,6 +271,8 @@ class Service:
             if self.web is not None:
                 who = by.get(warning.zone, "") if warning.kind == "operator" or warning.state == "all-clear" else ""
                 self.web.tell(warning, who)
+            if self.outlets is not None:
+                self.outlets.tell(warning)
             self.console.say(f"{warning.state:9} {warning.zone}: {warning.reason}", warning.time_ns)
         self._answer_acts(outbox, acts)
         self._tell_drills()
@@ -278,8 +291,11 @@ class Service:
     def _tell_drills(self) -> None:
         for drill in self.desk.drill_news():
             self.console.say(f"drill {drill.phase} in {', '.join(drill.zones)}", self.clock.now_ns())
+            step = _step_of(drill, self.clock.now_ns())
             if self.web is not None:
-                self.web.tell_drill(_step_of(drill, self.clock.now_ns()))
+                self.web.tell_drill(step)
+            if self.outlets is not None:
+                self.outlets.tell_drill(step)
 
     # ---- the journal ----------------------------------------------------------------------------------------------
 
