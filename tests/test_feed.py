@@ -38,9 +38,9 @@ def step(seq: int, phase: str, zones: tuple[str, ...] = ("base",)) -> Drill:
     return Drill(seq=seq, drill="d", zones=zones, phase=phase, time_ns=0, starts_ns=0, ends_ns=0)  # type: ignore[arg-type]
 
 
-def texts(client: Client) -> list[dict[str, Any]]:
+def texts(client: Client, now_s: float = 0.0) -> list[dict[str, Any]]:
     found = []
-    while (text := client.take()) is not None:
+    while (text := client.take(now_s)) is not None:
         found.append(json.loads(text))
     return found
 
@@ -67,39 +67,52 @@ def test_a_client_with_too_many_words_waiting_is_dropped_and_none_is_left_out() 
     clock, dropped = Clock(), []
     feed, slow, quick = clock.feed(), Client(None, lambda: dropped.append("slow")), Client(None)
     with feed.looking(slow, "", 0), feed.looking(quick, "", 0):
-        for seq in range(1, MAX_WAITING + 1):
+        feed.next_for(slow)  # its state is on the way, and stays there
+        for seq in range(1, MAX_WAITING + 2):
+            assert dropped == []
             feed.hear(told(seq))
             texts(quick)
             feed.drop_slow()
         assert dropped == ["slow"]
-        assert list(feed.clients) == [quick]
-        feed.hear(told(MAX_WAITING + 1))
-        assert [m["seq"] for m in texts(quick)] == [MAX_WAITING + 1]
+        assert feed.clients == [quick]
+        feed.hear(told(MAX_WAITING + 2))
+        assert [m["seq"] for m in texts(quick)] == [MAX_WAITING + 2]
     assert feed.counts["too slow, disconnected"] == 1
 
 
-def test_a_client_for_which_a_word_waited_too_long_is_dropped() -> None:
+def test_a_client_that_takes_nothing_while_a_word_waits_is_dropped() -> None:
     clock, dropped = Clock(), []
     feed, slow = clock.feed(), Client("base", lambda: dropped.append("slow"))
     with feed.looking(slow, "", 0):
-        slow.take()
-        feed.hear(told(1))
-        clock.now_s += SLOW_S
+        feed.next_for(slow)
+        clock.now_s += 2 * SLOW_S
         feed.drop_slow()
-        assert dropped == []
-        clock.now_s += 0.1
+        assert dropped == [], "no word waits"
+        feed.hear(told(1))
         feed.drop_slow()
     assert dropped == ["slow"]
+
+
+def test_words_that_wait_for_us_drop_nobody() -> None:
+    clock, dropped = Clock(), []
+    feed, client = clock.feed(), Client("base", lambda: dropped.append("slow"))
+    with feed.looking(client, "", 0):
+        texts(client)
+        for seq in range(1, 2 * MAX_WAITING):
+            feed.hear(told(seq))
+        clock.now_s += 2 * SLOW_S
+        feed.drop_slow()
+    assert dropped == []
 
 
 def test_who_missed_more_than_is_kept_is_told_of_the_gap() -> None:
     feed = Clock().feed()
     for seq in range(1, HISTORY + 11):
         feed.hear(told(seq, state="update"))
-    state = feed.state(Client(None), "r1", after=10)
+    state = feed.state(None, "r1", after=10)
     assert (len(state.missed), state.missed[0].seq, state.gap) == (HISTORY, 11, False)
-    assert feed.state(Client(None), "r1", after=9).gap
-    assert not feed.state(Client(None), "", 0).gap
+    assert feed.state(None, "r1", after=9).gap
+    assert not feed.state(None, "", 0).gap
 
 
 def test_a_drill_is_shown_while_it_runs_and_leaves_the_zone_as_it_is() -> None:
@@ -107,13 +120,13 @@ def test_a_drill_is_shown_while_it_runs_and_leaves_the_zone_as_it_is() -> None:
     feed.hear(told(1))
     feed.hear(step(2, "notice"))
     feed.hear(step(3, "sounding"))
-    state = feed.state(client)
+    state = feed.state(client.zone)
     assert ([d.seq for d in state.drills], state.zones[0].state) == ([3], "alert")
-    assert feed.state(Client("camp")).drills == ()
+    assert feed.state("camp").drills == ()
     for phase in ("over", "stopped"):
         feed.hear(step(4, "sounding"))
         feed.hear(step(5, phase))
-        assert feed.state(client).drills == ()
+        assert feed.state(client.zone).drills == ()
 
 
 @pytest.mark.parametrize(
@@ -124,7 +137,7 @@ def test_a_zones_level_follows_from_the_last_word(word: str, level: str) -> None
     feed = Clock().feed()
     feed.hear(told(1, state="alert"))
     feed.hear(told(2, state=word))
-    assert [z.state for z in feed.state(Client(None)).zones] == [level, "quiet", "quiet"]
+    assert [z.state for z in feed.state(None).zones] == [level, "quiet", "quiet"]
 
 
 def test_a_full_house_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

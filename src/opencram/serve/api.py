@@ -94,7 +94,7 @@ def _looking(app: FastAPI, feed: Feed) -> None:
 async def _serve(socket: WebSocket, feed: Feed, zone: str | None, run: str, after: int) -> None:
     """Send to one client until it goes, speaks, or is too slow."""
     client = Client(zone)
-    writing = asyncio.ensure_future(_write(socket, client))
+    writing = asyncio.ensure_future(_write(socket, feed, client))
     listening = asyncio.ensure_future(socket.receive())
     client.drop = writing.cancel
     with feed.looking(client, run, after):
@@ -108,11 +108,11 @@ async def _serve(socket: WebSocket, feed: Feed, zone: str | None, run: str, afte
         await socket.close(POLICY_VIOLATION, "the feed takes no messages")
 
 
-async def _write(socket: WebSocket, client: Client) -> None:
+async def _write(socket: WebSocket, feed: Feed, client: Client) -> None:
     try:
         while True:
             client.wake.clear()
-            while (text := client.take()) is not None:
+            while (text := feed.next_for(client)) is not None:
                 await socket.send_text(text)
             await client.wake.wait()
     except WebSocketDisconnect:
