@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opencram.errors import InputError
 from opencram.serve import feed as feed_module
 from opencram.serve import messages, webprocess
 from opencram.serve.api import app_of
@@ -206,6 +207,37 @@ def test_a_new_web_process_gets_the_last_about_each_zone_however_long_ago(monkey
     assert [t.seq for t in out.after(0)] == [1, 2, 4, 5]
     assert [t.seq for t in out.after(4)] == [5]
     assert out.after(5) == []
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:0", "[::1]:0", "localhost:0", ":0", "127.9.9.9:0"])
+def test_a_loopback_address_is_listened_on(address: str) -> None:
+    with webprocess.listener(address) as listening:
+        assert listening.getsockname()[1] > 0
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("8700", "expected HOST:PORT"),
+        ("127.0.0.1:http", "expected HOST:PORT"),
+        ("127.0.0.1:99999", "expected HOST:PORT"),
+        ("no.such.host.invalid:1", "expected HOST:PORT"),
+        ("0.0.0.0:0", "expected an address of the loopback"),
+        ("[::]:0", "expected an address of the loopback"),
+        ("192.0.2.1:0", "expected an address of the loopback"),
+    ],
+)
+def test_any_other_address_is_refused(address: str, sentence: str) -> None:
+    with pytest.raises(InputError, match=re.escape(f"--http: found '{address}'")) as refused:
+        webprocess.listener(address)
+    assert sentence in str(refused.value)
+
+
+def test_a_taken_address_is_said() -> None:
+    with webprocess.listener("127.0.0.1:0") as first:
+        address = f"127.0.0.1:{first.getsockname()[1]}"
+        with pytest.raises(InputError, match=r"cannot be listened on \(Address already in use"):
+            webprocess.listener(address)
 
 
 # ---- what is told, and its reference --------------------------------------------------------------------------------

@@ -100,11 +100,11 @@ async def _serve(socket: WebSocket, feed: Feed, zone: str | None, run: str, afte
     with feed.looking(client, run, after):
         await asyncio.wait({writing, listening}, return_when=asyncio.FIRST_COMPLETED)
     spoke = listening.done() and not listening.cancelled() and listening.result()["type"] == "websocket.receive"
-    feed.counts["spoke, disconnected"] += spoke
     for task in (writing, listening):
         task.cancel()
     await asyncio.gather(writing, listening, return_exceptions=True)
     if spoke:
+        feed.counts["spoke, disconnected"] += 1
         await socket.close(POLICY_VIOLATION, "the feed takes no messages")
 
 
@@ -247,7 +247,7 @@ def _sentence(fault: dict[str, Any]) -> str:
 
 def _answers(kind: Any, others: dict[int, tuple[Any, str]] | None = None) -> dict[str, Any]:  # noqa: ANN401
     """What a route answers, for its description."""
-    found = {200: (kind, "Done."), **(others or {})}
+    found = {200: (kind, "Done."), 421: (Fault, "Called by a name that is not ours."), **(others or {})}
     return {
         "response_class": Json,
         "responses": {

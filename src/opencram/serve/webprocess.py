@@ -7,6 +7,7 @@ gets all that still stands. Of pictures only the newest is kept. Sending takes a
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import subprocess
 import sys
@@ -57,10 +58,12 @@ def listener(address: str) -> socket.socket:
     InputError for what is no address, is taken, or is not this machine's own loopback: whoever reaches the port sees
     the feed, and nothing here encrypts.
     """
-    host, _, port = address.rpartition(":")
+    host, colon, port = address.rpartition(":")
     try:
+        if not (colon and re.fullmatch(r"\d{1,5}", port, re.ASCII) and int(port) < 65_536):
+            raise ValueError
         found = socket.getaddrinfo(host.strip("[]") or "127.0.0.1", int(port), type=socket.SOCK_STREAM)[0]
-    except (ValueError, OverflowError, socket.gaierror):
+    except (ValueError, socket.gaierror):
         raise InputError(f"--http: found '{address}', expected HOST:PORT such as 127.0.0.1:8700") from None
     family, where = found[0], found[4]
     if not (str(where[0]).startswith("127.") or where[0] == "::1"):
