@@ -40,7 +40,8 @@ def step(state: State, inbox: list[Input], now_ns: int, site: Site) -> Outbox:
     left_out, changes = alignment_news(state.aligned, now_ns, site)
     engaged = pending(state.engagements, now_ns)
     threats = impacts_to_threats(state.threats, tracks, hypotheses, impacts, engaged, effects, now_ns, site)
-    warnings, unheeded = threats_to_warnings(state.warnings, threats, reports, effects, now_ns, site)
+    silent = [site.sensors[sensor].id for sensor in state.plots.stale]
+    warnings, unheeded = threats_to_warnings(state.warnings, threats, reports, effects, silent, now_ns, site)
     engagements = (
         threats_to_engagements(state.engagements, threats, tracks, effects, now_ns, site) if state.defended else ()
     )

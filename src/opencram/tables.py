@@ -234,7 +234,10 @@ Input = PlotRows | Observation | Effect | OperatorAct
 
 
 class ZoneWarning(msgspec.Struct, frozen=True, tag="warning", kw_only=True):
-    """A decision about a zone; `state` is one of WARNING_STATES."""
+    """A decision about a zone; `state` is one of WARNING_STATES, `kind` one of WARNING_KINDS.
+
+    It rests on `tracks` and, where somebody reported or ordered it, on `sources`; an end names all that took part.
+    """
 
     time_ns: int
     zone: str
@@ -244,8 +247,14 @@ class ZoneWarning(msgspec.Struct, frozen=True, tag="warning", kw_only=True):
     seconds_left: float | None
     kind: str
     reason: str
+    raid: int = 0
+    """All warnings of one raid have one number, counted from 1; 0: not told."""
+    sources: tuple[str, ...] = ()
 
 
+WARNING_KINDS = ("rocket", "drone", "debris", "observed", "operator", "sensor")
+"""What falls; what flies by its own power; what is left of either; what somebody or a blast sensor reported; an
+operator's alarm; a sensor that fell silent."""
 WARNING_STATES = ("pre-alert", "alert", "update", "cancel", "all-clear")
 
 

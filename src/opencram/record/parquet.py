@@ -80,7 +80,7 @@ COLUMNS: dict[str, list[str]] = {
         *("launch_lat", "launch_lon", "launch_east_m", "launch_north_m", *_LAUNCH_COV, "ballistic_coefficient_kgpm2"),
     ],
     "threats": ["time", "track", "zone", "class", "p_hit", "impact_time", "debris"],
-    "warnings": ["time", "zone", "state", "tracks", "p_hit", "seconds_left", "kind", "reason"],
+    "warnings": ["time", "zone", "state", "tracks", "p_hit", "seconds_left", "kind", "reason", "raid", "sources"],
     "engagements": [
         *("time", "engagement", "effector", "track", "zone", "range_m", "p_kill", "intercept_time"),
         *("east_m", "north_m", "up_m", "reason"),
@@ -88,7 +88,7 @@ COLUMNS: dict[str, list[str]] = {
 }
 """Every table that is written, with its columns in order; `truth` in a simulation only."""
 _TEXT = {"sensor", "object", "class", "status", "model", "zone", "state", "kind", "reason", "effector"}
-_WHOLE = {"track", "scan", "n_plots", "engagement"}
+_WHOLE = {"track", "scan", "n_plots", "engagement", "raid"}
 _TIMES = {"time", "received", "born", "impact_time", "intercept_time"}
 _KEYS = {"plots": "sensor", "truth": "object", "warnings": None}
 """What orders a table's rows of one time; `track` where nothing stands here. Else they stay in the order of arrival."""
@@ -107,6 +107,8 @@ def schema_of(table: str) -> pa.Schema:
             return pa.int64()
         if name == "tracks":
             return pa.list_(pa.int64())
+        if name == "sources":
+            return pa.list_(pa.string())
         return pa.bool_() if name == "debris" else pa.float64()
 
     return pa.schema([(name, kind(name)) for name in COLUMNS[table]])

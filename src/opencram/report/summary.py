@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 SCHEMA = 1
 ALERTED = ("alert", "update")
 """States in which a warning that names a track has people in cover because of it."""
+TOLD = ("observed", "operator", "sensor")
+"""Kinds of warning that rest on no track: there may be nothing in the air."""
 Row = dict[str, Any]
 
 
@@ -396,6 +398,6 @@ def _counts(
 
 
 def is_phantom(found: Findings, warning: ZoneWarning) -> bool:
-    """An alert that nothing hostile explains: no object or debris behind its tracks, and nobody who saw or ordered."""
+    """An alert that nothing hostile explains: no object or debris behind its tracks, nor a report or an order."""
     real = any(t in found.matched or t in found.debris_tracks for t in warning.tracks)
-    return warning.state == "alert" and warning.kind not in ("observed", "operator") and not real
+    return warning.state == "alert" and warning.kind not in TOLD and not real
