@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from opencram import __version__
 from opencram.serve.acts import Acts, DrillAct, TestAct, ZoneAct, targets
 from opencram.serve.feed import Client, Feed
-from opencram.serve.guard import Guard, Limits, Refusal
+from opencram.serve.guard import Guard, Limits, Refusal, in_one_line
 from opencram.serve.link import ActReply
 from opencram.serve.messages import Beat, Done, DrillStep, Endpoint, Fault, Frame, Health, State, Warning, Zone, zone_of
 from opencram.yamlfile import nearest
@@ -214,22 +214,26 @@ def _refusals(app: FastAPI, feed: Feed) -> None:
         feed.counts["malformed request"] += 1
         media = request.headers.get("content-type", "")
         if not media.startswith("application/json"):
-            return Json(Fault(f"Content-Type: found '{media[:40]}', expected application/json"), 415)
-        return Json(Fault(_sentence(fault)), 400 if fault["type"] == "json_invalid" else 422)
+            return Json(_fault(f"Content-Type: found '{media[:40]}', expected application/json"), 415)
+        return Json(_fault(_sentence(fault)), 400 if fault["type"] == "json_invalid" else 422)
 
     @app.exception_handler(Refusal)
     async def refused(request: Request, refusal: Refusal) -> Response:
         feed.counts[refusal.reason] += 1
-        return Json(Fault(refusal.sentence), refusal.status)
+        return Json(_fault(refusal.sentence), refusal.status)
 
     @app.exception_handler(HTTPException)
     async def unknown(request: Request, error: HTTPException) -> Response:
         if error.status_code == 400:  # of a body that the framework could not even read as text
             feed.counts["malformed request"] += 1
-            return Json(Fault("body: found no JSON, expected an object"), 400)
+            return Json(_fault("body: found no JSON, expected an object"), 400)
         feed.counts["unknown address"] += 1
         sentence = f"found {request.method} {request.url.path[:80]}, which is not there (see /openapi.json)"
-        return Json(Fault(sentence), error.status_code, error.headers)
+        return Json(_fault(sentence), error.status_code, error.headers)
+
+
+def _fault(sentence: str) -> Fault:
+    return Fault(in_one_line(sentence))
 
 
 def _sentence(fault: dict[str, Any]) -> str:
