@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from lxml import etree
 from shapely import Point, Polygon
 
 from made_up_run import WARNINGS, warning, write_site
-from opencram.outputs.cap import NAMESPACE, Provenance, Source, cap_messages, write_alerts, zone_polygons
+from opencram.outputs.cap import NAMESPACE, CapWriter, Provenance, Source, cap_messages, write_alerts
+from opencram.outputs.phrases import KINDS, STATES, Phrases, phrases
 from opencram.site import Site
 from opencram.tables import ZoneWarning
 
@@ -44,9 +44,12 @@ def parameters(message: etree._Element) -> dict[str, str]:
     return {pair[0].text: pair[1].text for pair in pairs}
 
 
-def test_every_state_is_valid_by_the_oasis_schema(site: Site, schema: etree.XMLSchema) -> None:
-    assert {w.state for w in WARNINGS} == {"pre-alert", "alert", "update", "cancel", "all-clear"}
-    for message in messages(site):
+@pytest.mark.parametrize("provenance", Provenance)
+def test_every_state_and_kind_is_valid_by_the_oasis_schema(
+    site: Site, schema: etree.XMLSchema, provenance: Provenance
+) -> None:
+    told = [warning(4.0, "inner", state, (1,), kind=kind, seconds_left=9.5) for state in STATES for kind in KINDS]
+    for message in messages(site, *told, source=Source("opencram.made-up", "x", provenance)):
         schema.assertValid(message)
 
 
@@ -63,6 +66,40 @@ def test_a_simulation_is_an_exercise_whatever_is_asked() -> None:
         Provenance.SIMULATION.cap_status = "Actual"  # type: ignore[misc]
     with pytest.raises(ValueError, match="Simulation"):
         Provenance("Simulation")
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "", "Actual", "live"])
+@pytest.mark.parametrize("state", STATES)
+def test_nothing_but_live_sensors_makes_an_actual_message(site: Site, state: str, kind: str) -> None:
+    """By trying: whatever is said, in whatever words, of a simulation or a replay."""
+    said = warning(4.0, "inner", state, (), kind=kind, reason="status Actual; msgType Alert</status><status>Actual")
+    for provenance in (Provenance.SIMULATION, Provenance.REPLAY):
+        source = Source("Actual", "Actual", provenance, "<status>Actual</status>")
+        (message,) = messages(site, said, source=source)
+        (status,) = texts(message, "status")
+        assert status == ("Test" if kind == "test" or provenance is Provenance.REPLAY else "Exercise")
+        marks = ("EXERCISE – ", "EXERCICE – ", "تمرين – ", "TEST – ", "ESSAI – ", "تجربة – ")
+        assert all(t.startswith(marks) for t in texts(message, "info/headline") + texts(message, "info/event"))
+
+
+def test_a_drill_on_a_live_system_is_an_exercise_and_a_siren_test_a_test(site: Site) -> None:
+    live = Source("opencram.made-up", "live", Provenance.LIVE)
+    told = [
+        warning(0.0, "inner", "drill-notice", kind="drill", seconds_left=300.0),
+        warning(300.0, "inner", "alert", kind="drill"),
+        warning(305.0, "inner", "alert", (1,), seconds_left=15.0),
+        warning(360.0, "inner", "all-clear", kind="drill"),
+        warning(365.0, "inner", "all-clear", (1,)),
+        warning(400.0, "inner", "test", kind="test"),
+    ]
+    found = messages(site, *told, source=live)
+    names = [texts(m, "identifier")[0] for m in found]
+    refers = [texts(m, "references")[0].split(",")[1] if texts(m, "references") else None for m in found]
+    assert [texts(m, "status")[0] for m in found] == ["Exercise", "Exercise", "Actual", "Exercise", "Actual", "Test"]
+    assert refers == [None, names[0], None, names[1], names[2], None]
+    assert set(texts(found[1], "info/severity")) == {"Minor"}
+    assert texts(found[0], "note") == ["Exercise live"]  # CAP 1.2: the exercise is named in the note
+    assert texts(found[0], "info/onset")[0] == texts(found[1], "sent")[0]
 
 
 def test_an_exercise_says_so_in_every_text_people_read(site: Site) -> None:
@@ -101,18 +138,41 @@ def test_the_all_clear_says_so(site: Site) -> None:
     assert "timeToImpact_s" not in parameters(ended)
 
 
-def test_languages_are_english_french_and_arabic_where_the_zone_has_it(site: Site) -> None:
+def test_languages_are_english_french_and_arabic_whatever_the_zone_has(site: Site) -> None:
     told = dict(zip([w.zone for w in WARNINGS], messages(site), strict=True))
-    assert texts(told["inner"], "info/language") == ["en-GB", "fr-FR", "ar-IQ"]
-    assert texts(told["outer"], "info/language") == ["en-GB", "fr-FR"]
+    assert texts(told["inner"], "info/language") == texts(told["outer"], "info/language") == ["en-GB", "fr-FR", "ar-IQ"]
     assert texts(told["inner"], "info/area/areaDesc") == ["Compound", "enceinte", "نطاق"]
+    assert texts(told["outer"], "info/area/areaDesc") == ["Green Zone", "Zone verte", "Green Zone"]
+
+
+def test_a_phrase_that_is_missing_holds_up_no_alert(site: Site, schema: etree.XMLSchema) -> None:
+    lacking = {part: dict(states) for part, states in phrases().all().items()}
+    lacking["headline"] = {
+        "alert": {"any": {"en": "Alert: {zone}."}},
+        **{s: lacking["headline"][s] for s in STATES[2:]},
+    }
+    lacking["headline"]["pre-alert"] = phrases().all()["headline"]["pre-alert"]
+    writer = CapWriter(site, SOURCE, Phrases(lacking))
+    message = etree.fromstring(writer.message(WARNINGS[1]).xml)
+    schema.assertValid(message)
+    assert texts(message, "info/headline")[1:] == ["EXERCICE – Alert: Zone verte.", "تمرين – Alert: Green Zone."]
+    assert [(r.source, r.count, r.sample) for r in writer.rejects(0)] == [
+        ("phrases", 1, "headline.alert.rocket"),
+        ("phrases", 1, "headline.alert.rocket"),
+    ]
+
+
+def test_when_it_is_due_is_told_by_the_clocks_of_the_place(site: Site) -> None:
+    (message,) = messages(site, WARNINGS[2])
+    assert texts(message, "info/description")[0] == "The first impact is expected at 20:30:20, local time."
+    assert "20:30:20" in texts(message, "info/description")[2]
 
 
 def test_times_have_whole_seconds_and_no_z(site: Site) -> None:
     late = warning(5.999, "inner", "alert", (1,), seconds_left=15.25)
     (message,) = messages(site, late)
-    assert texts(message, "sent") == ["2020-11-17T17:30:05+00:00"]
-    assert texts(message, "info/onset")[0] == "2020-11-17T17:30:21+00:00"
+    assert texts(message, "sent") == ["2020-11-17T17:30:05-00:00"]
+    assert texts(message, "info/onset")[0] == "2020-11-17T17:30:21-00:00"
     assert parameters(message)["timeToImpact_s"] == "15.2"
     assert parameters(message)["impactTime"] == "2020-11-17T17:30:21.249Z"
 
@@ -144,19 +204,6 @@ def test_polygons_are_closed_latitude_first_and_hold_the_zone(site: Site) -> Non
     assert {p.text for p in message.iterfind(".//c:geocode/c:value", {"c": NAMESPACE})} == {"inner"}
 
 
-def test_an_open_ring_is_closed() -> None:
-    zone = SimpleNamespace(id="z", rings=((((44.0, 33.0), (44.1, 33.0), (44.1, 33.1)),),))
-    assert zone_polygons(zone) == ["33.000000,44.000000 33.000000,44.100000 33.100000,44.100000 33.000000,44.000000"]
-
-
-@pytest.mark.parametrize(
-    "ring", [((999.0, 999.0), (1.0, 1.0), (2.0, 1.0), (999.0, 999.0)), ((44.0, 33.0), (44.1, 33.0), (44.0, 33.0))]
-)
-def test_what_the_schema_lets_pass_is_refused(ring: tuple[tuple[float, float], ...]) -> None:
-    with pytest.raises(ValueError, match=r"zone z: found .*, expected at least four points on the earth"):
-        zone_polygons(SimpleNamespace(id="z", rings=((ring,),)))
-
-
 def test_identifiers_are_unique_and_without_what_the_standard_forbids(site: Site) -> None:
     told = messages(site)
     names = [texts(m, "identifier")[0] for m in told]
@@ -164,9 +211,22 @@ def test_identifiers_are_unique_and_without_what_the_standard_forbids(site: Site
     assert not [n for n in names + texts(told[0], "sender") if re.search(r"[\s,<&]", n)]
 
 
+def test_a_writer_goes_on_where_an_earlier_run_left(site: Site) -> None:
+    first = CapWriter(site, SOURCE)
+    alert = first.message(WARNINGS[1])
+    again = CapWriter(site, Source("opencram.made-up", "again", Provenance.SIMULATION), told=first.told)
+    ended = etree.fromstring(again.message(WARNINGS[-1]).xml)
+    assert texts(ended, "msgType") == ["Update"]
+    assert texts(ended, "references") == [alert.reference]
+    assert again.told == {}
+
+
 def test_files_sort_by_time_and_are_the_same_each_time(site: Site, tmp_path: Path) -> None:
-    first, second = (write_alerts(tmp_path / name, WARNINGS, site, SOURCE) for name in ("a", "b"))
-    assert [p.name for p in first] == sorted(p.name for p in first)
+    for name in ("a", "b"):
+        assert write_alerts(tmp_path / name, WARNINGS, site, SOURCE) == []
+    first, second = (sorted((tmp_path / name).iterdir()) for name in ("a", "b"))
     assert first[0].name == "20201117T173003.000-00001-inner-pre-alert.xml"
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
     assert [p.name for p in first] == [p.name for p in second]
+    told = [etree.fromstring(p.read_bytes()) for p in first]
+    assert [texts(m, "identifier")[0] for m in told] == [f"opencram.0123.{i:05d}" for i in range(1, len(WARNINGS) + 1)]

@@ -30,6 +30,7 @@ def hello(**more: Any) -> Hello:
         "sirens": (SirenInfo("roof", 33.3, 44.4, ZONES[:2]),),
         "sensors": ("radar",),
         "siren_endpoint": "ws://127.0.0.1:8701/",
+        "cap_folder": "no-such-folder",
     }
     return Hello(**{**given, **more})
 

@@ -111,6 +111,12 @@ def _recording(path: Path) -> str:
     return f"a recording of {_several(ticks, 'tick')}" + (", cut before its end" if recording.truncated else "")
 
 
+def _cap(path: Path) -> str:
+    from opencram.outputs.cap_check import describe_cap
+
+    return describe_cap(path)
+
+
 def _summary(path: Path) -> str:
     from opencram.yamlfile import read_text
 
@@ -139,5 +145,6 @@ BY_SUFFIX: dict[str, Check] = {
     ".parquet": _plots,
     ".mcap": _recording,
     ".json": _summary,
+    ".xml": _cap,
 }
 """How a file is checked, by the end of its name."""

@@ -168,6 +168,12 @@ def serve(
     seed: Annotated[
         int, typer.Option(min=0, metavar="N", help="Names the draw of what the play leaves to chance.")
     ] = 0,
+    hooks: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="YAML: what is told of warnings by HTTP or by a command.")
+    ] = None,
+    tak: Annotated[
+        list[str] | None, typer.Option(metavar="URL", help="Show TAK the picture: udp:// or tcp://HOST:PORT; repeat.")
+    ] = None,
 ) -> None:
     """Warn people: step in real time, command the sirens, answer operators, tell browsers and phones.
 
@@ -179,7 +185,7 @@ def serve(
     from opencram.serve.start import Asked
     from opencram.serve.start import serve as run_service
 
-    run_service(Asked(site, http, mqtt, record, play, seed))
+    run_service(Asked(site, http, mqtt, record, play, seed, hooks, tuple(tak or ())))
 
 
 @app.command(epilog="Example: opencram siren siren-embassy-north --sound")
@@ -260,7 +266,8 @@ def new_site(
 @app.command(epilog="Example: opencram check my-site/site.yaml plots.csv")
 def check(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="Sites, scenarios, plot tables, run folders, recordings.")
+        list[Path],
+        typer.Argument(metavar="FILE...", help="Sites, scenarios, plot tables, run folders, recordings, alerts."),
     ],
 ) -> None:
     """Say of each file whether it can be used: 'ok', or the sentence that tells what is wrong and where."""

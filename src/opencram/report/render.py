@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from opencram.errors import InputError
-from opencram.outputs.cap import Provenance, Source, write_alerts
+from opencram.outputs.cap import write_alerts
+from opencram.outputs.source import Provenance, Source, sender_of
 from opencram.outputs.survey import survey_spots, write_survey
 from opencram.report import figures, metrics, words
 from opencram.report.communique import Entered, communique_context, write_communique
@@ -39,13 +40,22 @@ def write_outputs(out: Path, summary: Mapping[str, Any], said: Said, lang: str) 
 
     `out` holds the closed recording and the tables already.
     """
-    run_json = json.dumps(summary, ensure_ascii=False, indent=1) + "\n"
-    (out / "run.json").write_text(run_json, "utf-8")
+    _write_summary(out, summary)
     run = load_run(out)
-    write_alerts(out / "alerts", said.warnings, run.site, _cap_source(run))
+    lacking = write_alerts(out / "alerts", said.warnings, run.site, _cap_source(run))
+    if lacking:
+        summary["rejects"].extend(
+            {key: getattr(r, key) for key in ("source", "reason", "count", "sample")} for r in lacking
+        )
+        _write_summary(out, summary)
+        run = load_run(out)
     spots = survey_spots(run.summary, run.impacts, run.places)
     write_survey(out, spots, title_of(run.site, "en"), bool(summary["simulated"]))
     return _write(run, _language(lang), None, None)[0]
+
+
+def _write_summary(out: Path, summary: Mapping[str, Any]) -> None:
+    (out / "run.json").write_text(json.dumps(summary, ensure_ascii=False, indent=1) + "\n", "utf-8")
 
 
 def render_report(
@@ -110,7 +120,7 @@ def _cap_source(run: Run) -> Source:
     what = f"scenario {summary['scenario']}, seed {summary['seed']}" if summary["scenario"] else "recorded plots"
     note = f"Simulated: {what}. No real event." if simulated else f"Replay of {what}. No live warning."
     return Source(
-        sender=f"opencram.{run.site.name}".replace(" ", "-"),
+        sender=sender_of(run.site),
         run=f"opencram.{summary['digest'][:16]}",
         provenance=Provenance.SIMULATION if simulated else Provenance.REPLAY,
         note=note,

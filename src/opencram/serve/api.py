@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from importlib import resources
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -17,6 +18,7 @@ from starlette.exceptions import HTTPException
 
 from opencram import __version__
 from opencram.serve.acts import Acts, DrillAct, TestAct, ZoneAct, targets
+from opencram.serve.cap_routes import cap_routes
 from opencram.serve.feed import Client, Feed
 from opencram.serve.guard import Guard, Limits, Refusal, in_one_line
 from opencram.serve.link import ActReply
@@ -51,6 +53,8 @@ def app_of(feed: Feed, acts: Acts, token: str, hosts: Iterable[str] = (), limits
     _looking(app, feed)
     _acting(app, feed, acts)
     _pages(app, feed)
+    if feed.hello.cap_folder:
+        app.include_router(cap_routes(Path(feed.hello.cap_folder)))
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     return app
 

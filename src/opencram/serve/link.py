@@ -70,6 +70,8 @@ class Hello(msgspec.Struct, frozen=True, tag="hello", kw_only=True):
     sensors: tuple[str, ...] = ()
     siren_endpoint: str = ""
     """The WebSocket address at which sirens report, such as `ws://127.0.0.1:8701/`; empty: none."""
+    cap_folder: str = ""
+    """The folder of the CAP messages and their feed, on this machine; empty: none."""
 
 
 class Told(msgspec.Struct, frozen=True, tag="told", kw_only=True):

@@ -144,7 +144,7 @@ def sirens_seen(desk: Desk) -> tuple[SirenSeen, ...]:
     return tuple(seen)
 
 
-def hello_of(site: Site, run: str, version: str, source: Source, endpoint: str) -> Hello:
+def hello_of(site: Site, run: str, version: str, source: Source, endpoint: str, cap_folder: str = "") -> Hello:
     """What the web process is told first."""
     zones = tuple(
         ZoneInfo(
@@ -173,4 +173,5 @@ def hello_of(site: Site, run: str, version: str, source: Source, endpoint: str) 
         sirens=sirens,
         sensors=tuple(sensor.id for sensor in site.sensors),
         siren_endpoint=endpoint,
+        cap_folder=cap_folder,
     )

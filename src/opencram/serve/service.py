@@ -10,7 +10,7 @@ import asyncio
 import gc
 import traceback
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from opencram.outputs.cap import Provenance
@@ -20,14 +20,15 @@ from opencram.outputs.sirens.post import Post
 from opencram.pipeline import step
 from opencram.serve.link import Act, Drill, Source
 from opencram.serve.picture import Painter
-from opencram.stages.threats_to_warnings import ALERT
 from opencram.state import State
 from opencram.tables import Health, Input, OperatorAct, Outbox, Reject, ZoneWarning
+from opencram.warning.rules import ALERT
 
 if TYPE_CHECKING:
     from opencram.console import Console
     from opencram.outputs.sirens.orders import Drill as DrillState
     from opencram.serve.keep import Keeper, Resumed
+    from opencram.serve.outlets import Outlets
     from opencram.serve.sources import Source as InputSource
     from opencram.serve.webprocess import WebProcess
     from opencram.site import Site
@@ -65,6 +66,7 @@ class Service:
         self.desk = Desk(site, source.provenance, resumed.desk)
         self.post = Post(self.desk, tokens, clock.now_ns, self._sent, self._heard)
         self.web: WebProcess | None = None
+        self.outlets: Outlets | None = None
         self.notes: dict[str, str] = {}
         """What is degraded, a sentence each, by what it is about."""
         self._painter = Painter(site)
@@ -72,7 +74,7 @@ class Service:
         self._journal: list[dict[str, object]] = []
         self._sent_ns: dict[str, int] = {}
         self._turn_ns, self._shown_ns = 0, 0
-        self._changed = False
+        self._changed, self._resumed = False, resumed.state is not None
         self._ending = asyncio.Event()
         self._resume(resumed)
 
@@ -125,18 +127,30 @@ class Service:
     def _rest(self, outbox: Outbox) -> None:
         """What can wait until the sirens have been told."""
         self.source.order(outbox.engagements)
-        self._note_lag()
+        self._note_faults()
         now_ns = self.clock.now_ns()
         self._painter.add(outbox, self.keeper.now_ns)
         if self.web is not None and now_ns - self._shown_ns >= PICTURE_NS:
             self._shown_ns = now_ns
-            self.web.show(self._painter.picture(self.desk, now_ns, tuple(self.notes.values()), self._counts()))
+            notes, counts = tuple(self.notes.values()), self._counts()
+            if self.outlets is not None:
+                notes, counts = notes + self.outlets.notes, counts | self.outlets.counts
+            picture = self._painter.picture(self.desk, now_ns, notes, counts)
+            self.web.show(picture)
+            if self.outlets is not None:
+                self.outlets.show(picture.tracks)
         self._note_down()
         self.source.prepare()
         self.keeper.rest(self.state)
         self.clock.slew()
 
-    def _note_lag(self) -> None:
+    def _note_faults(self) -> None:
+        """What people should know of the clock, of lateness and of the ways to the sirens."""
+        for way in self.post.transports:
+            if fault := getattr(way, "fault", ""):
+                self.notes[way.name] = f"sirens over {way.name}: {fault}"
+            else:
+                self.notes.pop(way.name, None)
         late_ns = self.clock.now_ns() - self.keeper.now_ns
         if late_ns > LATE_NS:
             self.notes["lag"] = f"the pipeline is {late_ns * 1e-9:.1f} s behind its inputs"
@@ -169,10 +183,18 @@ class Service:
         return {zone: (told.kind, told.began_ns or told.told_ns) for zone, told in zones.items() if told.level == ALERT}
 
     def tell_standing(self) -> None:
-        """Tell the web process which zones were under a warning when this process began."""
+        """Tell the web process and the outlets which zones were under a warning when this process began."""
+        standing = list(self._standing())
+        for warning in standing:
+            if self.web is not None:
+                self.web.tell(warning)
+        if self.outlets is not None:
+            self.outlets.start(standing, whole=self._resumed)
+
+    def _standing(self) -> Iterator[ZoneWarning]:
         for zone, told in self.state.warnings.zones.items():
             impact_ns, now_ns = told.told_impact_ns, self.clock.now_ns()
-            standing = ZoneWarning(
+            yield ZoneWarning(
                 time_ns=told.began_ns or told.told_ns,
                 zone=zone,
                 state="alert" if told.level == ALERT else "pre-alert",
@@ -182,8 +204,6 @@ class Service:
                 kind=told.kind,
                 reason="still under warning after a restart of the service",
             )
-            if self.web is not None:
-                self.web.tell(standing)
 
     def _recover(self, acts: Sequence[Act]) -> None:
         """The step raised: say so, take the state as it was before this tick, and go on with the next."""
@@ -248,6 +268,8 @@ class Service:
             if self.web is not None:
                 who = by.get(warning.zone, "") if warning.kind == "operator" or warning.state == "all-clear" else ""
                 self.web.tell(warning, who)
+            if self.outlets is not None:
+                self.outlets.tell(warning)
             self.console.say(f"{warning.state:9} {warning.zone}: {warning.reason}", warning.time_ns)
         self._answer_acts(outbox, acts)
         self._tell_drills()
@@ -266,8 +288,11 @@ class Service:
     def _tell_drills(self) -> None:
         for drill in self.desk.drill_news():
             self.console.say(f"drill {drill.phase} in {', '.join(drill.zones)}", self.clock.now_ns())
+            step = _step_of(drill, self.clock.now_ns())
             if self.web is not None:
-                self.web.tell_drill(_step_of(drill, self.clock.now_ns()))
+                self.web.tell_drill(step)
+            if self.outlets is not None:
+                self.outlets.tell_drill(step)
 
     # ---- the journal ----------------------------------------------------------------------------------------------
 

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING
 from opencram import __version__
 from opencram.console import Console
 from opencram.errors import InputError
-from opencram.outputs.cap import Provenance
+from opencram.outputs.cap_folder import CapFolder, feed_head
+from opencram.outputs.source import Provenance, Source, sender_of
 from opencram.serve.keep import Keeper, Play, Resumed
+from opencram.serve.outlets import Outlets, ways_of
 from opencram.serve.picture import hello_of
 from opencram.serve.secrets import OPERATOR, secrets_folder, token, token_file
 from opencram.serve.service import LINK_SOURCE, Service, threadsafe
@@ -47,6 +49,8 @@ class Asked:
     record: Path | None = None
     play: str | None = None
     seed: int = 0
+    hooks: Path | None = None
+    tak: tuple[str, ...] = ()
 
 
 def serve(asked: Asked) -> None:
@@ -55,6 +59,7 @@ def serve(asked: Asked) -> None:
 
     scenario = _scenario(asked.play)
     site = load_site(asked.site)
+    ways_of(site, asked.hooks, asked.tak, time.time_ns)  # bad ones are told before anything is begun
     provenance = Provenance.LIVE if scenario is None else Provenance.SIMULATION
     keeper = Keeper(asked.record or state_folder(site.name), site, provenance)
     http = _listen(asked.http)
@@ -130,7 +135,13 @@ async def _run(
     await ways.start(sirens)
     broker = _mqtt(asked.mqtt, service, tokens)
     run = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(clock.now_ns() // 10**9))}-{secrets.token_hex(3)}"
-    hello = hello_of(site, run, __version__, LINK_SOURCE[source.provenance], f"ws://{_address(sirens)}/")
+    cap_folder, links = keeper.folder / "cap", f"http://{_address(http)}/cap/"
+    endpoint = f"ws://{_address(sirens)}/"
+    hello = hello_of(site, run, __version__, LINK_SOURCE[source.provenance], endpoint, str(cap_folder.absolute()))
+    teller = Source(sender_of(site), run, source.provenance, _note(scenario))
+    hooks, tak = ways_of(site, asked.hooks, asked.tak, clock.now_ns)
+    cap = CapFolder(cap_folder, feed_head(site, teller, links), clock.now_ns())
+    service.outlets = Outlets(site, teller, clock.now_ns, cap, hooks, tak)
     service.web = WebProcess(
         hello, http, token_file(OPERATOR), threadsafe(loop, service), lambda note: console.say(note)
     )
@@ -147,9 +158,16 @@ async def _until_stopped(service: Service, ways: WebSocketSirens, broker: asynci
         if broker is not None:
             broker.cancel()
         service.close()
+        if service.outlets is not None:
+            await asyncio.to_thread(service.outlets.close)
         if service.web is not None:
             await asyncio.to_thread(service.web.close)
         await ways.stop()
+
+
+def _note(scenario: Scenario | None) -> str:
+    """What CAP messages say of a simulation."""
+    return "" if scenario is None else f"Simulated: scenario {scenario.name}. No real event."
 
 
 def _source(

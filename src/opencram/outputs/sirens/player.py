@@ -8,7 +8,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from opencram.outputs.sirens.sounds import WORDS, wav
+from opencram.outputs.phrases import LANGUAGES
+from opencram.outputs.sirens.sounds import wav, words
 
 PLAYERS = (("paplay",), ("aplay", "-q"), ("pw-play",), ("afplay",))
 VOICES = (("espeak-ng", "-s", "150"), ("espeak", "-s", "150"))
@@ -39,10 +40,10 @@ class Player:
             self._name = ""
 
     def tick(self) -> None:
-        """Go on: tone, words, tone, words."""
+        """Go on: tone, words, tone, words in the next language."""
         if not self._name or (self._running is not None and self._running.poll() is None):
             return
-        if self._round > 1 and not self._repeat:
+        if self._round >= 2 * len(LANGUAGES) and not self._repeat:
             self._name = ""
             return
         command = self._tone_command() if self._round % 2 == 0 else self._words_command()
@@ -63,7 +64,8 @@ class Player:
         return [*self._play, str(path)] if self._play else []
 
     def _words_command(self) -> list[str]:
-        return [*self._speak, WORDS[self._name]] if self._speak else []
+        language = LANGUAGES[self._round // 2 % len(LANGUAGES)]
+        return [*self._speak, "-v", language, words(self._name, language)] if self._speak else []
 
     def _end(self) -> None:
         if self._running is not None and self._running.poll() is None:

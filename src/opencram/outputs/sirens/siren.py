@@ -17,7 +17,7 @@ from opencram.outputs.sirens.device import Device
 from opencram.outputs.sirens.messages import ALARMS, Command
 from opencram.outputs.sirens.player import Player
 from opencram.outputs.sirens.runner import Mute, Runner, read_memory
-from opencram.outputs.sirens.sounds import WORDS, sound_of
+from opencram.outputs.sirens.sounds import sound_of, words
 from opencram.serve.secrets import read_token, token_file
 from opencram.steadyclock import SteadyClock
 
@@ -169,4 +169,4 @@ def _told(command: Command) -> str:
     """What is heard of a command."""
     mark = "" if command.status == "Actual" else f" [{command.status.upper()}]"
     zone = "" if command.kind == "test" else f" for {command.zone}"
-    return f"{command.kind}{zone}{mark}: “{WORDS[sound_of(command)]}”"
+    return f"{command.kind}{zone}{mark}: “{words(sound_of(command))}”"

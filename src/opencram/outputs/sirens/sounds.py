@@ -12,24 +12,30 @@ from collections.abc import Callable
 
 import numpy as np
 
-from opencram.outputs.sirens.messages import ALARMS, Command
+from opencram.outputs.phrases import MAIN, phrases
+from opencram.outputs.sirens.messages import ALARMS, Command, Status
 from opencram.tables import FloatArray
 
 RATE_HZ = 22_050
 LOUD = 0.8
 
-WORDS = {
-    "rocket": "Incoming rockets. Take cover now.",
-    "observed": "Danger reported here. Take cover now.",
-    "drone": "Drone approaching. Go inside, away from windows.",
-    "all-clear": "All clear. You may leave cover. Do not touch debris.",
-    "cancel": "The alarm is cancelled. No danger here.",
-    "exercise": "Exercise, exercise, exercise. This is not a real alarm.",
-    "drill-notice": "This is an announcement. A drill of the alarm begins shortly. There is no danger.",
-    "exercise-over": "The exercise is over.",
-    "test": "Test of the siren. There is no danger.",
+SAID: dict[str, tuple[str, str, Status]] = {
+    "rocket": ("alert", "rocket", "Actual"),
+    "observed": ("alert", "observed", "Actual"),
+    "drone": ("alert", "drone", "Actual"),
+    "all-clear": ("all-clear", "any", "Actual"),
+    "cancel": ("cancel", "any", "Actual"),
+    "exercise": ("alert", "drill", "Exercise"),
+    "drill-notice": ("drill-notice", "drill", "Exercise"),
+    "exercise-over": ("all-clear", "drill", "Exercise"),
+    "test": ("test", "test", "Test"),
 }
-"""What is said, by the name of the sound."""
+"""Name of a sound -> state, kind and status under which the catalogue of phrases has the words for it."""
+
+
+def words(name: str, language: str = MAIN) -> str:
+    """What is said after a sound."""
+    return phrases().spoken(*SAID[name], language)
 
 
 def sound_of(command: Command) -> str:
