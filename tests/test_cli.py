@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = ("run", "replay", "report", "study", "new-site", "check", "list", "warmup")
+COMMANDS = (
+    *("run", "replay", "report", "study", "serve", "siren", "alarm", "all-clear", "drill"),
+    *("new-site", "check", "mqtt-passwords", "list", "warmup"),
+)
 
 
 def opencram(*args: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

@@ -127,7 +127,7 @@ class Service:
     def _rest(self, outbox: Outbox) -> None:
         """What can wait until the sirens have been told."""
         self.source.order(outbox.engagements)
-        self._note_lag()
+        self._note_faults()
         now_ns = self.clock.now_ns()
         self._painter.add(outbox, self.keeper.now_ns)
         if self.web is not None and now_ns - self._shown_ns >= PICTURE_NS:
@@ -144,7 +144,13 @@ class Service:
         self.keeper.rest(self.state)
         self.clock.slew()
 
-    def _note_lag(self) -> None:
+    def _note_faults(self) -> None:
+        """What people should know of the clock, of lateness and of the ways to the sirens."""
+        for way in self.post.transports:
+            if fault := getattr(way, "fault", ""):
+                self.notes[way.name] = f"sirens over {way.name}: {fault}"
+            else:
+                self.notes.pop(way.name, None)
         late_ns = self.clock.now_ns() - self.keeper.now_ns
         if late_ns > LATE_NS:
             self.notes["lag"] = f"the pipeline is {late_ns * 1e-9:.1f} s behind its inputs"

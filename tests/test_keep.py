@@ -1,0 +1,219 @@
+"""What a service keeps: from any of its files, cut anywhere, the same state; and a step that raises is survived."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import opencram.serve.keep as keep
+import opencram.serve.service as service_module
+from opencram.console import Console
+from opencram.outputs.cap import Provenance
+from opencram.outputs.sirens.orders import DeskState
+from opencram.pipeline import step
+from opencram.record.recording import Recording
+from opencram.serve.keep import DESK_FILE, STATE_FILE, Keeper, Play, Resumed
+from opencram.serve.link import Act
+from opencram.serve.service import Service
+from opencram.serve.sources import NoSensors, Played
+from opencram.site import Site, load_site
+from opencram.state import State, digest, load
+from opencram.steadyclock import SteadyClock
+from opencram.world.scenario import load_scenario
+
+TOKEN = b"a token of sixteen bytes or more"
+SECOND_NS = 1_000_000_000
+
+
+class Clocks:
+    """Clocks that a test sets."""
+
+    def __init__(self) -> None:
+        self.wall, self.mono = 1_700_000_000 * SECOND_NS, 5 * SECOND_NS
+
+    def go_on(self, seconds: float) -> None:
+        self.wall += round(seconds * SECOND_NS)
+        self.mono += round(seconds * SECOND_NS)
+
+    def clock(self, not_before_ns: int = 0) -> SteadyClock:
+        return SteadyClock(not_before_ns, lambda: self.wall, lambda: self.mono)
+
+
+@pytest.fixture
+def site() -> Site:
+    return load_site("baghdad-embassy")
+
+
+def played(folder: Path, site: Site, seconds: float) -> State:
+    """Some seconds of a raid, kept in a folder that is then left as kill -9 would leave it; the state at the end."""
+    keeper = Keeper(folder, site, Provenance.SIMULATION)
+    source = Played(load_scenario("baghdad-2020-11-17"), site, 0, 1_700_000_000 * SECOND_NS)
+    state = State(defended=source.defended)
+    keeper.begin(state, source.start_ns, Play("baghdad-2020-11-17", 0, source.start_ns))
+    source.prepare()
+    for _ in range(round(seconds * 10)):
+        tick_ns = source.due_ns(0, 0)
+        inbox = source.take(tick_ns)
+        keeper.inputs(tick_ns, inbox)
+        outbox = step(state, inbox, tick_ns, site)
+        keeper.outputs(outbox)
+        source.order(outbox.engagements)
+        source.prepare()
+        keeper.rest(state)
+    assert keeper._recorder is not None
+    keeper._recorder.flush()
+    killed(keeper)
+    return state
+
+
+def killed(keeper: Keeper) -> None:
+    """Close what the end of the process would close, and finish nothing."""
+    keeper._writer.shutdown()
+    for file in (keeper._recorder and keeper._recorder._file, keeper._journal, keeper._lock):
+        if file is not None:
+            file.close()
+
+
+def resumed(folder: Path, site: Site, provenance: Provenance) -> Resumed:
+    keeper = Keeper(folder, site, provenance)
+    try:
+        return keeper.resume()
+    finally:
+        killed(keeper)
+
+
+def test_the_kept_state_and_the_ticks_after_it_give_the_state_that_was(tmp_path: Path, site: Site) -> None:
+    state = played(tmp_path, site, 13.0)
+    assert state.warnings.zones, "in the midst of an alert"
+    found = resumed(tmp_path, site, Provenance.SIMULATION)
+    assert found.state is not None
+    assert digest(found.state) == digest(state)
+    assert found.seq == 130
+    assert found.play == Play("baghdad-2020-11-17", 0, 1_700_000_000 * SECOND_NS)
+
+
+def test_each_recording_replays_alone_into_the_next(
+    tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keep, "ROLL_NS", 4 * SECOND_NS)
+    state = played(tmp_path, site, 13.0)
+    paths = sorted(tmp_path.glob("recording-*.mcap"))
+    assert len(paths) == 4
+    for path, following in zip(paths, [*paths[1:], None], strict=True):
+        recording = Recording(path)
+        first = recording.first_snapshot()
+        assert first is not None
+        now = load(first.state)
+        for tick in recording.ticks():
+            step(now, tick.inbox, tick.now_ns, site)
+        after = None if following is None else Recording(following).first_snapshot()
+        assert digest(now) == digest(load(after.state) if after else state)
+
+
+def test_the_orders_of_the_simulated_defence_are_found_again(tmp_path: Path, site: Site) -> None:
+    played(tmp_path, site, 30.0)
+    told = [
+        log_ns
+        for path in sorted(tmp_path.glob("recording-*.mcap"))
+        for topic, _, log_ns, _ in Recording(path).messages()
+        if topic == "/engagements"
+    ]
+    found = resumed(tmp_path, site, Provenance.SIMULATION)
+    assert told
+    assert [time for time, orders in found.orders.items() for _ in orders] == told
+
+
+@pytest.mark.parametrize("damage", ["cut", "noise", "gone"])
+def test_a_damaged_state_is_said_and_begins_anew(tmp_path: Path, site: Site, damage: str) -> None:
+    keeper = Keeper(tmp_path, site, Provenance.LIVE)
+    keeper.begin(State(defended=False), SECOND_NS)
+    keeper.close(State(defended=False), DeskState())
+    path = tmp_path / STATE_FILE
+    whole = path.read_bytes()
+    path.write_bytes({"cut": whole[: len(whole) // 2], "noise": bytes(200), "gone": whole}[damage])
+    if damage == "gone":
+        path.unlink()
+    found = resumed(tmp_path, site, Provenance.LIVE)
+    assert found.state is None
+    assert ("found a file that cannot be read" in found.note) == (damage != "gone")
+
+
+def test_a_damaged_desk_is_no_hindrance(tmp_path: Path, site: Site) -> None:
+    keeper = Keeper(tmp_path, site, Provenance.LIVE)
+    keeper.begin(State(defended=False), SECOND_NS)
+    keeper.close(State(defended=False), DeskState())
+    (tmp_path / DESK_FILE).write_bytes(b"\xc1")
+    found = resumed(tmp_path, site, Provenance.LIVE)
+    assert found.state is not None
+    assert found.desk is None
+
+
+def test_a_step_that_raises_is_left_out_and_the_alert_stands(
+    tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, tokens = SteadyClock(), {siren.id: TOKEN for siren in site.sirens}
+    keeper = Keeper(tmp_path, site, Provenance.LIVE)
+    console = Console()
+
+    async def made(resumed: Any) -> Service:
+        return Service(site, NoSensors(), clock, keeper, resumed, tokens, console)
+
+    service = asyncio.run(made(keeper.resume()))
+    keeper.begin(service.state, clock.now_ns())
+    service.act(Act(act="a", kind="alarm", targets=("embassy",), by="operator", time_ns=0))
+    service.turn(clock.now_ns())
+    before = {siren: dict(zones) for siren, zones in service.desk.state.orders.items() if zones}
+    assert set(before) == {"siren-embassy-north", "siren-embassy-south"}
+
+    def broken(state: State, *_: Any) -> None:
+        state.warnings.zones.clear()
+        raise RuntimeError("a fault")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(service_module, "step", broken)
+        assert service.turn(clock.now_ns()) is None
+    assert "could not be worked out" in service.notes["fault"]
+    assert set(service.state.warnings.zones) == {"embassy"}
+    assert service.turn(clock.now_ns()) is not None
+    after = {siren: dict(zones) for siren, zones in service.desk.state.orders.items() if zones}
+    ids = {siren: [order.command.id for order in zones.values()] for siren, zones in before.items()}
+    assert {siren: [order.command.id for order in zones.values()] for siren, zones in after.items()} == ids
+    service.close()
+    console.close()
+
+
+# ---- the clock ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step_s", [-5.0, 5.0, -3_600.0])
+def test_the_clock_rises_evenly_when_the_wall_clock_is_set(step_s: float) -> None:
+    clocks = Clocks()
+    clock = clocks.clock()
+    before_ns = clock.now_ns()
+    clocks.wall += round(step_s * SECOND_NS)
+    clock.slew()
+    for second in range(1, 11):
+        clocks.go_on(1.0)
+        clock.slew()
+        assert abs(clock.now_ns() - before_ns - second * SECOND_NS) <= second * 1_000_000
+    drawn_ns = abs(step_s) * SECOND_NS - abs(clock.ahead_ns())
+    assert drawn_ns == pytest.approx(10 * 1_000_000), "a thousandth of the time"
+
+
+def test_the_clock_comes_to_the_wall_clock_and_stays_there() -> None:
+    clocks = Clocks()
+    clock = clocks.clock()
+    clocks.wall += 20_000_000
+    for _ in range(30):
+        clocks.go_on(1.0)
+        clock.slew()
+    assert clock.ahead_ns() == 0
+
+
+def test_the_clock_does_not_begin_before_what_was() -> None:
+    clocks = Clocks()
+    later_ns = clocks.wall + 60 * SECOND_NS
+    assert clocks.clock(later_ns).now_ns() == later_ns
