@@ -33,7 +33,7 @@ from opencram.tables import ZoneWarning
 
 ZONES = [f"zone-{i}" for i in range(20)]
 OVERVIEWS, DEAF, SLOW = 50, 10, 10
-FIRST_S, EVERY_S = 3.0, 0.25
+FIRST_S, EVERY_S = 3.0, 0.5
 PICTURE_S, SLOW_S = 0.2, 1.0
 CATCH_UP_S = 10.0
 

@@ -73,7 +73,7 @@ def test_a_drill_is_announced_marked_in_every_channel_and_ends_by_itself(village
     steps = [phone.hears("drill") for _ in range(3)]
     assert [s["phase"] for s in steps] == ["notice", "sounding", "over"]
     assert {s["status"] for s in steps} == {"Exercise"}
-    assert steps[1]["time_ms"] - steps[0]["time_ms"] == pytest.approx(2_000, abs=500)
+    assert steps[1]["time_ms"] - steps[0]["time_ms"] >= 2_000
     assert village.states() == {"base": "quiet", "town": "quiet"}
     for name in ("north", "south"):
         assert [c for c in commands(village) if c[0] == name] == [

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opencram.errors import InputError
 from opencram.serve import feed as feed_module
 from opencram.serve import messages, webprocess
 from opencram.serve.api import app_of
@@ -38,9 +39,9 @@ def step(seq: int, phase: str, zones: tuple[str, ...] = ("base",)) -> Drill:
     return Drill(seq=seq, drill="d", zones=zones, phase=phase, time_ns=0, starts_ns=0, ends_ns=0)  # type: ignore[arg-type]
 
 
-def texts(client: Client) -> list[dict[str, Any]]:
+def texts(client: Client, now_s: float = 0.0) -> list[dict[str, Any]]:
     found = []
-    while (text := client.take()) is not None:
+    while (text := client.take(now_s)) is not None:
         found.append(json.loads(text))
     return found
 
@@ -67,39 +68,52 @@ def test_a_client_with_too_many_words_waiting_is_dropped_and_none_is_left_out() 
     clock, dropped = Clock(), []
     feed, slow, quick = clock.feed(), Client(None, lambda: dropped.append("slow")), Client(None)
     with feed.looking(slow, "", 0), feed.looking(quick, "", 0):
-        for seq in range(1, MAX_WAITING + 1):
+        feed.next_for(slow)  # its state is on the way, and stays there
+        for seq in range(1, MAX_WAITING + 2):
+            assert dropped == []
             feed.hear(told(seq))
             texts(quick)
             feed.drop_slow()
         assert dropped == ["slow"]
-        assert list(feed.clients) == [quick]
-        feed.hear(told(MAX_WAITING + 1))
-        assert [m["seq"] for m in texts(quick)] == [MAX_WAITING + 1]
+        assert feed.clients == [quick]
+        feed.hear(told(MAX_WAITING + 2))
+        assert [m["seq"] for m in texts(quick)] == [MAX_WAITING + 2]
     assert feed.counts["too slow, disconnected"] == 1
 
 
-def test_a_client_for_which_a_word_waited_too_long_is_dropped() -> None:
+def test_a_client_that_takes_nothing_while_a_word_waits_is_dropped() -> None:
     clock, dropped = Clock(), []
     feed, slow = clock.feed(), Client("base", lambda: dropped.append("slow"))
     with feed.looking(slow, "", 0):
-        slow.take()
-        feed.hear(told(1))
-        clock.now_s += SLOW_S
+        feed.next_for(slow)
+        clock.now_s += 2 * SLOW_S
         feed.drop_slow()
-        assert dropped == []
-        clock.now_s += 0.1
+        assert dropped == [], "no word waits"
+        feed.hear(told(1))
         feed.drop_slow()
     assert dropped == ["slow"]
+
+
+def test_words_that_wait_for_us_drop_nobody() -> None:
+    clock, dropped = Clock(), []
+    feed, client = clock.feed(), Client("base", lambda: dropped.append("slow"))
+    with feed.looking(client, "", 0):
+        texts(client)
+        for seq in range(1, 2 * MAX_WAITING):
+            feed.hear(told(seq))
+        clock.now_s += 2 * SLOW_S
+        feed.drop_slow()
+    assert dropped == []
 
 
 def test_who_missed_more_than_is_kept_is_told_of_the_gap() -> None:
     feed = Clock().feed()
     for seq in range(1, HISTORY + 11):
         feed.hear(told(seq, state="update"))
-    state = feed.state(Client(None), "r1", after=10)
+    state = feed.state(None, "r1", after=10)
     assert (len(state.missed), state.missed[0].seq, state.gap) == (HISTORY, 11, False)
-    assert feed.state(Client(None), "r1", after=9).gap
-    assert not feed.state(Client(None), "", 0).gap
+    assert feed.state(None, "r1", after=9).gap
+    assert not feed.state(None, "", 0).gap
 
 
 def test_a_drill_is_shown_while_it_runs_and_leaves_the_zone_as_it_is() -> None:
@@ -107,13 +121,13 @@ def test_a_drill_is_shown_while_it_runs_and_leaves_the_zone_as_it_is() -> None:
     feed.hear(told(1))
     feed.hear(step(2, "notice"))
     feed.hear(step(3, "sounding"))
-    state = feed.state(client)
+    state = feed.state(client.zone)
     assert ([d.seq for d in state.drills], state.zones[0].state) == ([3], "alert")
-    assert feed.state(Client("camp")).drills == ()
+    assert feed.state("camp").drills == ()
     for phase in ("over", "stopped"):
         feed.hear(step(4, "sounding"))
         feed.hear(step(5, phase))
-        assert feed.state(client).drills == ()
+        assert feed.state(client.zone).drills == ()
 
 
 @pytest.mark.parametrize(
@@ -124,7 +138,7 @@ def test_a_zones_level_follows_from_the_last_word(word: str, level: str) -> None
     feed = Clock().feed()
     feed.hear(told(1, state="alert"))
     feed.hear(told(2, state=word))
-    assert [z.state for z in feed.state(Client(None)).zones] == [level, "quiet", "quiet"]
+    assert [z.state for z in feed.state(None).zones] == [level, "quiet", "quiet"]
 
 
 def test_a_full_house_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,6 +207,37 @@ def test_a_new_web_process_gets_the_last_about_each_zone_however_long_ago(monkey
     assert [t.seq for t in out.after(0)] == [1, 2, 4, 5]
     assert [t.seq for t in out.after(4)] == [5]
     assert out.after(5) == []
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:0", "[::1]:0", "localhost:0", ":0", "127.9.9.9:0"])
+def test_a_loopback_address_is_listened_on(address: str) -> None:
+    with webprocess.listener(address) as listening:
+        assert listening.getsockname()[1] > 0
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("8700", "expected HOST:PORT"),
+        ("127.0.0.1:http", "expected HOST:PORT"),
+        ("127.0.0.1:99999", "expected HOST:PORT"),
+        ("no.such.host.invalid:1", "expected HOST:PORT"),
+        ("0.0.0.0:0", "expected an address of the loopback"),
+        ("[::]:0", "expected an address of the loopback"),
+        ("192.0.2.1:0", "expected an address of the loopback"),
+    ],
+)
+def test_any_other_address_is_refused(address: str, sentence: str) -> None:
+    with pytest.raises(InputError, match=re.escape(f"--http: found '{address}'")) as refused:
+        webprocess.listener(address)
+    assert sentence in str(refused.value)
+
+
+def test_a_taken_address_is_said() -> None:
+    with webprocess.listener("127.0.0.1:0") as first:
+        address = f"127.0.0.1:{first.getsockname()[1]}"
+        with pytest.raises(InputError, match=r"cannot be listened on \(Address already in use"):
+            webprocess.listener(address)
 
 
 # ---- what is told, and its reference --------------------------------------------------------------------------------

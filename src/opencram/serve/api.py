@@ -20,7 +20,7 @@ from opencram import __version__
 from opencram.serve.acts import Acts, DrillAct, TestAct, ZoneAct, targets
 from opencram.serve.cap_routes import cap_routes
 from opencram.serve.feed import Client, Feed
-from opencram.serve.guard import Guard, Limits, Refusal
+from opencram.serve.guard import Guard, Limits, Refusal, in_one_line
 from opencram.serve.link import ActReply
 from opencram.serve.messages import Beat, Done, DrillStep, Endpoint, Fault, Frame, Health, State, Warning, Zone, zone_of
 from opencram.yamlfile import nearest
@@ -98,25 +98,25 @@ def _looking(app: FastAPI, feed: Feed) -> None:
 async def _serve(socket: WebSocket, feed: Feed, zone: str | None, run: str, after: int) -> None:
     """Send to one client until it goes, speaks, or is too slow."""
     client = Client(zone)
-    writing = asyncio.ensure_future(_write(socket, client))
+    writing = asyncio.ensure_future(_write(socket, feed, client))
     listening = asyncio.ensure_future(socket.receive())
     client.drop = writing.cancel
     with feed.looking(client, run, after):
         await asyncio.wait({writing, listening}, return_when=asyncio.FIRST_COMPLETED)
     spoke = listening.done() and not listening.cancelled() and listening.result()["type"] == "websocket.receive"
-    feed.counts["spoke, disconnected"] += spoke
     for task in (writing, listening):
         task.cancel()
     await asyncio.gather(writing, listening, return_exceptions=True)
     if spoke:
+        feed.counts["spoke, disconnected"] += 1
         await socket.close(POLICY_VIOLATION, "the feed takes no messages")
 
 
-async def _write(socket: WebSocket, client: Client) -> None:
+async def _write(socket: WebSocket, feed: Feed, client: Client) -> None:
     try:
         while True:
             client.wake.clear()
-            while (text := client.take()) is not None:
+            while (text := feed.next_for(client)) is not None:
                 await socket.send_text(text)
             await client.wake.wait()
     except WebSocketDisconnect:
@@ -218,22 +218,26 @@ def _refusals(app: FastAPI, feed: Feed) -> None:
         feed.counts["malformed request"] += 1
         media = request.headers.get("content-type", "")
         if not media.startswith("application/json"):
-            return Json(Fault(f"Content-Type: found '{media[:40]}', expected application/json"), 415)
-        return Json(Fault(_sentence(fault)), 400 if fault["type"] == "json_invalid" else 422)
+            return Json(_fault(f"Content-Type: found '{media[:40]}', expected application/json"), 415)
+        return Json(_fault(_sentence(fault)), 400 if fault["type"] == "json_invalid" else 422)
 
     @app.exception_handler(Refusal)
     async def refused(request: Request, refusal: Refusal) -> Response:
         feed.counts[refusal.reason] += 1
-        return Json(Fault(refusal.sentence), refusal.status)
+        return Json(_fault(refusal.sentence), refusal.status)
 
     @app.exception_handler(HTTPException)
     async def unknown(request: Request, error: HTTPException) -> Response:
         if error.status_code == 400:  # of a body that the framework could not even read as text
             feed.counts["malformed request"] += 1
-            return Json(Fault("body: found no JSON, expected an object"), 400)
+            return Json(_fault("body: found no JSON, expected an object"), 400)
         feed.counts["unknown address"] += 1
         sentence = f"found {request.method} {request.url.path[:80]}, which is not there (see /openapi.json)"
-        return Json(Fault(sentence), error.status_code, error.headers)
+        return Json(_fault(sentence), error.status_code, error.headers)
+
+
+def _fault(sentence: str) -> Fault:
+    return Fault(in_one_line(sentence))
 
 
 def _sentence(fault: dict[str, Any]) -> str:
@@ -251,7 +255,7 @@ def _sentence(fault: dict[str, Any]) -> str:
 
 def _answers(kind: Any, others: dict[int, tuple[Any, str]] | None = None) -> dict[str, Any]:  # noqa: ANN401
     """What a route answers, for its description."""
-    found = {200: (kind, "Done."), **(others or {})}
+    found = {200: (kind, "Done."), 421: (Fault, "Called by a name that is not ours."), **(others or {})}
     return {
         "response_class": Json,
         "responses": {

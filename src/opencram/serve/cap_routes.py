@@ -40,4 +40,3 @@ def _file(path: Path, media_type: str, request: Request) -> Response:
     if request.headers.get("if-none-match") == headers["ETag"]:
         return Response(status_code=304, headers=headers)
     return Response(data, media_type=media_type, headers=headers)
-

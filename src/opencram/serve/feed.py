@@ -41,7 +41,7 @@ STALL_S = 2.0
 RUNNING = ("notice", "sounding")
 FINE = ("ok", "sounding")
 SLOW_S = 5.0
-"""A client for which a word has waited so long is disconnected."""
+"""A client that does not take what is sent for so long, while words wait behind it, is disconnected."""
 
 _json = msgspec.json.Encoder()
 
@@ -53,29 +53,28 @@ class Client:
         self.zone, self.drop = zone, drop
         self.picture: str | None = None
         self.wake = asyncio.Event()
-        self._words: deque[tuple[float, str]] = deque()
+        self._words: deque[str] = deque()
+        self._sending_s: float | None = None
 
-    def wants(self, kept: Kept) -> bool:
-        """Whether this is of its zone."""
-        if self.zone is None:
-            return True
-        return self.zone == kept.warning.zone if isinstance(kept, Told) else self.zone in kept.zones
-
-    def put(self, word: str, now_s: float) -> None:
-        """A word, said now."""
-        self._words.append((now_s, word))
+    def put(self, word: str) -> None:
+        """A word."""
+        self._words.append(word)
         self.wake.set()
 
-    def too_slow(self, now_s: float) -> bool:
-        """Whether words have waited too long, or too many of them."""
-        return len(self._words) > MAX_WAITING or (bool(self._words) and now_s - self._words[0][0] > SLOW_S)
-
-    def take(self) -> str | None:
-        """The next text to send: words first, then the newest picture."""
+    def take(self, now_s: float) -> str | None:
+        """The next text, words first, then the newest picture; asked for once the one before has been sent."""
         if self._words:
-            return self._words.popleft()[1]
-        text, self.picture = self.picture, None
+            text: str | None = self._words.popleft()
+        else:
+            text, self.picture = self.picture, None
+        self._sending_s = None if text is None else now_s
         return text
+
+    def too_slow(self, now_s: float) -> bool:
+        """Whether it does not take what is being sent, and words wait behind it for too long or too many of them."""
+        if self._sending_s is None or not self._words:
+            return False
+        return len(self._words) > MAX_WAITING or now_s - self._sending_s > SLOW_S
 
 
 class Feed:
@@ -89,7 +88,8 @@ class Feed:
     ) -> None:
         self.hello = hello
         self.counts: Counter[str] = Counter()
-        self.clients: dict[Client, None] = {}
+        self._looking: dict[str | None, dict[Client, None]] = {}
+        """Who looks, by zone; at None who looks at everything."""
         self.last: dict[str, Told] = {}
         self.drills: dict[str, Drill] = {}
         self.picture: Picture | None = None
@@ -123,33 +123,44 @@ class Feed:
         self._words.append(kept)
         self.seq = kept.seq
         text = _text(word_of(kept, self.hello))
-        now_s = self._now_s()
-        for client in self.clients:
-            if client.wants(kept):
-                client.put(text, now_s)
+        for zone in (None, *zones_of(kept)):
+            for client in self._looking.get(zone, ()):
+                client.put(text)
 
     # ---- who looks --------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def looking(self, client: Client, run: str, after: int) -> Iterator[None]:
         """`client` is told what stands, then each word as it comes; `run` and `after` name the last word it heard."""
-        client.put(_text(self.state(client, run, after)), self._now_s())
-        self.clients[client] = None
+        client.put(_text(self.state(client.zone, run, after)))
+        self._looking.setdefault(client.zone, {})[client] = None
         try:
             yield
         finally:
-            self.clients.pop(client, None)
+            self._leave(client)
+
+    def _leave(self, client: Client) -> None:
+        self._looking[client.zone].pop(client, None)
+
+    @property
+    def clients(self) -> list[Client]:
+        """All who look."""
+        return [client for clients in self._looking.values() for client in clients]
+
+    def next_for(self, client: Client) -> str | None:
+        """What is to be sent to a client next, once the last has been."""
+        return client.take(self._now_s())
 
     @property
     def full(self) -> bool:
         """Whether no more can be served."""
-        return len(self.clients) >= MAX_CLIENTS
+        return sum(map(len, self._looking.values())) >= MAX_CLIENTS
 
-    def state(self, client: Client, run: str = "", after: int = 0) -> State:
-        """All that stands, and what was told after the word `after` of `run`; nothing of it where no run is named."""
+    def state(self, zone: str | None, run: str = "", after: int = 0) -> State:
+        """All that stands in a zone, or everywhere (None); and what was told after the word `after`, if of this run."""
         hello, same = self.hello, run == self.hello.run
-        zones = [z for z in hello.zones if client.zone in (None, z.id)]
-        missed = [w for w in self._words if w.seq > after and client.wants(w)] if same else []
+        zones = [z for z in hello.zones if zone in (None, z.id)]
+        missed = [w for w in self._words if w.seq > after and _wanted(w, zone)] if same else []
         return State(
             run=hello.run,
             seq=self.seq,
@@ -159,7 +170,7 @@ class Feed:
             provenance=hello.provenance,
             status=status_of(hello),
             zones=tuple(zone_of(z, self.last.get(z.id), hello) for z in zones),
-            drills=tuple(drill_of(d) for d in self.drills.values() if client.wants(d)),
+            drills=tuple(drill_of(d) for d in self.drills.values() if _wanted(d, zone)),
             missed=tuple(word_of(w, hello) for w in missed),
             gap=bool(run) and (not same or after < self._left_out),
         )
@@ -184,7 +195,7 @@ class Feed:
         now_s = self._now_s()
         for client in [c for c in self.clients if c.too_slow(now_s)]:
             self.counts["too slow, disconnected"] += 1
-            del self.clients[client]
+            self._leave(client)
             client.drop()
 
     def show(self, beat: bool) -> None:
@@ -192,7 +203,7 @@ class Feed:
         picture = self.picture
         fresh = picture is not None and picture.now_ns != self._shown
         drawn, pulse = "", _text(Beat(self._now_ms(), self.stalled)) if beat else ""
-        if picture is not None and fresh and any(c.zone is None for c in self.clients):
+        if picture is not None and fresh and self._looking.get(None):
             self._shown = picture.now_ns
             drawn = _text(frame_of(picture, self._now_ms(), self.stalled))
         for client in self.clients:
@@ -232,6 +243,15 @@ class Feed:
             clients=len(self.clients),
             web_counts=dict(self.counts),
         )
+
+
+def zones_of(kept: Kept) -> tuple[str, ...]:
+    """The zones of which something was told."""
+    return (kept.warning.zone,) if isinstance(kept, Told) else kept.zones
+
+
+def _wanted(kept: Kept, zone: str | None) -> bool:
+    return zone is None or zone in zones_of(kept)
 
 
 def _text(message: object) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import json
+import re
 import socket
 import time
 from collections import Counter, OrderedDict
@@ -20,6 +21,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY_BYTES = 16 * 1024
+MAX_SENTENCE = 500
 MAX_HOSTS = 1_024
 """So many addresses are watched for wrong tokens; the one longest unheard is forgotten."""
 
@@ -141,12 +143,17 @@ class Guard:
 async def refuse(scope: Scope, send: Send, refusal: Refusal) -> None:
     """Answer a request, or a WebSocket's opening, by a refusal."""
     kind = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
-    body = json.dumps({"error": refusal.sentence}).encode()
+    body = json.dumps({"error": in_one_line(refusal.sentence)}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *SECURITY_HEADERS]
     if refusal.status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
     await send({"type": f"{kind}.start", "status": refusal.status, "headers": headers})
     await send({"type": f"{kind}.body", "body": body})
+
+
+def in_one_line(sentence: str) -> str:
+    """What was found may hold anything: a sentence is one line, without control characters, and ends somewhere."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", " ", sentence)[:MAX_SENTENCE]
 
 
 def _check_origin(headers: Headers) -> None:

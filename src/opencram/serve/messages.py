@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from opencram.outputs.cap import Provenance
+from opencram.outputs.source import Provenance
 from opencram.serve.link import Drill, Hello, Kept, Picture, SensorSeen, SirenSeen, Told, TrackSeen, ZoneInfo
 
 MS = 1_000_000

@@ -8,6 +8,7 @@ when the link does.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import resource
 import socket
@@ -108,7 +109,7 @@ def main(arguments: list[str]) -> None:
     """The web process: file descriptors of the link and of the listening socket, and the operator's token file."""
     link_fd, listen_fd, token_file = arguments
     os.nice(NICE)
-    if hasattr(os, "SCHED_BATCH"):
+    with contextlib.suppress(AttributeError, OSError):  # not on every system, nor in every container
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))  # never takes the processor from who is at work
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a connection takes one, and 1,024 is the usual limit

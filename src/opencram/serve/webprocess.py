@@ -7,6 +7,7 @@ gets all that still stands. Of pictures only the newest is kept. Sending takes a
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import subprocess
 import sys
@@ -41,7 +42,7 @@ from opencram.tables import ZoneWarning
 KEPT = 4_096
 """So many of the last things told are kept for a new web process; beyond, the last about each zone."""
 MAX_REPLIES = 1_024
-STALL_S = 5.0
+STALL_S = 10.0
 """A web process that takes nothing, or says nothing, for so long is ended and started anew."""
 BACK_OFF_S = (0.1, 5.0)
 """The first wait before a new start, and the longest; it doubles while the process keeps dying young."""
@@ -57,10 +58,12 @@ def listener(address: str) -> socket.socket:
     InputError for what is no address, is taken, or is not this machine's own loopback: whoever reaches the port sees
     the feed, and nothing here encrypts.
     """
-    host, _, port = address.rpartition(":")
+    host, colon, port = address.rpartition(":")
     try:
+        if not (colon and re.fullmatch(r"\d{1,5}", port, re.ASCII) and int(port) < 65_536):
+            raise ValueError
         found = socket.getaddrinfo(host.strip("[]") or "127.0.0.1", int(port), type=socket.SOCK_STREAM)[0]
-    except (ValueError, OverflowError, socket.gaierror):
+    except (ValueError, socket.gaierror):
         raise InputError(f"--http: found '{address}', expected HOST:PORT such as 127.0.0.1:8700") from None
     family, where = found[0], found[4]
     if not (str(where[0]).startswith("127.") or where[0] == "::1"):
@@ -120,7 +123,7 @@ class WebProcess:
         self._on_act, self._on_note = on_act, on_note
         self._news, self._out = threading.Condition(), _Outbox()
         self._closing = threading.Event()
-        self._heard_s, self._broken = 0.0, threading.Event()
+        self._broken, self._why = threading.Event(), ""
         self._thread = threading.Thread(target=self._keep_running, name="web", daemon=True)
 
     def start(self) -> None:
@@ -187,7 +190,7 @@ class WebProcess:
             [*self._command, *map(str, fds), str(self._token_file)], pass_fds=fds, start_new_session=True
         )
         theirs.close()
-        self.starts, self._broken, self._heard_s = self.starts + 1, threading.Event(), time.monotonic() + STALL_S
+        self.starts, self._broken = self.starts + 1, threading.Event()
         ours.settimeout(STALL_S)
         reading = threading.Thread(target=self._read, args=(ours, self._broken), name="web-acts", daemon=True)
         reading.start()
@@ -210,9 +213,7 @@ class WebProcess:
                 if self._closing.is_set():
                     return "closing"
                 if self._broken.is_set():
-                    return "it closed the link"
-                if time.monotonic() - self._heard_s > STALL_S:
-                    return f"it said nothing for {STALL_S:g} s"
+                    return self._why
                 seq, batch = self._next(seq)
         except TimeoutError:
             return f"it took nothing for {STALL_S:g} s"
@@ -238,14 +239,16 @@ class WebProcess:
             while data := link.recv(65_536):
                 for message in frames.feed(data):
                     self._hear(message)
-        except (OSError, LinkError):  # OSError: also a read that took longer than a stall
-            pass
+            self._why = "it closed the link"
+        except TimeoutError:  # of the socket: it says something every second
+            self._why = f"it said nothing for {STALL_S:g} s"
+        except (OSError, LinkError) as error:
+            self._why = str(error)
         broken.set()
         with self._news:
             self._news.notify()
 
     def _hear(self, message: object) -> None:
-        self._heard_s = time.monotonic()
         if isinstance(message, Act):
             self._on_act(message)
         elif isinstance(message, Ready):

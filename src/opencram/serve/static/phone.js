@@ -22,25 +22,23 @@ function drillWords(feed, drill) {
 
 function draw(feed) {
   const zone = feed.state?.zones[0];
-  document.body.className = "phone";
-  document.body.classList.toggle("lost", feed.lost);
-  document.body.classList.toggle("stalled", feed.stalled);
-  show("lost", feed.lost ? (feed.state ? "CONNECTION LOST – listen for the sirens" : "Connecting …") : "");
+  const quiet = zone?.state === "quiet";
+  const drill = quiet ? feed.state.drills[0] : undefined; // a real warning goes before any drill
+  const unknown = feed.lost || (feed.stalled && quiet && !drill); // then nothing can be said for safe
+  document.body.className = `phone ${unknown && (quiet || !zone) ? "unknown" : drill ? "drill" : zone.state}`;
+  show("lost", feed.lost ? (zone ? "CONNECTION LOST – listen for the sirens" : "Connecting …") : "");
   show("stalled", !feed.lost && feed.stalled ? "NO DATA – listen for the sirens" : "");
-  const drill = zone?.state === "quiet" ? feed.state.drills[0] : undefined; // a real warning goes before any drill
-  mark(feed, drill);
+  mark(feed, unknown ? undefined : drill);
   if (!zone) return;
   document.title = `${zone.name} – opencram`;
-  const shown = word(feed, zone);
-  document.body.classList.add(drill ? "drill" : zone.state);
-  let [text, advice] = WORDS[shown];
-  let until = zone.state === "quiet" ? null : zone.last?.impact_ms;
+  let [text, advice] = WORDS[word(feed, zone)];
+  let until = quiet ? null : zone.last?.impact_ms;
   if (drill) [text, until, advice] = drillWords(feed, drill);
-  const silent = feed.lost || (feed.stalled && zone.state === "quiet" && !drill); // then nothing can be said for safe
+  if (unknown && quiet) [text, advice] = ["NOT KNOWN", "This page cannot tell whether you are safe. Listen for the sirens."];
   show("title", zone.name);
-  show("state", silent ? (zone.state === "quiet" ? "NOT KNOWN" : text) : text);
+  show("state", text);
   show("count", until && !feed.lost ? (until > feed.now ? String(seconds(until - feed.now)) : "NOW") : "");
-  show("do", silent && zone.state === "quiet" ? "This page cannot tell whether you are safe. Listen for the sirens." : advice);
+  show("do", advice);
   show("when", zone.last && !drill ? `${zone.last.state} at ${clock(zone.last.time_ms)}` : "");
   show("site", `${feed.state.title} · ${clock(feed.now)}`);
 }
