@@ -48,7 +48,9 @@ function draw(feed) {
   show("state", text);
   show("count", until && !feed.lost ? (until > feed.now ? String(seconds(until - feed.now)) : "NOW") : "");
   show("do", advice);
-  for (const language of ["fr", "ar"]) show(`do-${language}`, silent ? "" : instruction(zone, shown, drill, language));
+  for (const language of ["fr", "ar"]) {
+    show(`do-${language}`, unknown && quiet ? "" : instruction(zone, word(feed, zone), drill, language));
+  }
   show("when", zone.last && !drill ? `${zone.last.state} at ${clock(zone.last.time_ms)}` : "");
   show("site", `${feed.state.title} · ${clock(feed.now)}`);
 }
