@@ -14,7 +14,7 @@ from opencram.console import Console
 from opencram.outputs.cap import Provenance
 from opencram.outputs.sirens.orders import DeskState
 from opencram.pipeline import step
-from opencram.record.recording import Recording
+from opencram.record.recording import Recorder, Recording
 from opencram.serve.keep import DESK_FILE, STATE_FILE, Keeper, Play, Resumed
 from opencram.serve.link import Act
 from opencram.serve.service import Service
@@ -183,6 +183,47 @@ def test_a_step_that_raises_is_left_out_and_the_alert_stands(
     assert {siren: [order.command.id for order in zones.values()] for siren, zones in after.items()} == ids
     service.close()
     console.close()
+
+
+def test_a_full_disk_silences_nobody(tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, tokens, console = SteadyClock(), {siren.id: TOKEN for siren in site.sirens}, Console()
+    keeper = Keeper(tmp_path, site, Provenance.LIVE)
+
+    async def made() -> Service:
+        return Service(site, NoSensors(), clock, keeper, Resumed(), tokens, console)
+
+    service = asyncio.run(made())
+    keeper.begin(service.state, clock.now_ns())
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Recorder, "inputs", full)
+        service.act(Act(act="a", kind="alarm", targets=("embassy",), by="operator", time_ns=0))
+        service.turn(clock.now_ns())
+        assert {siren for siren, zones in service.desk.state.orders.items() if zones} == {
+            "siren-embassy-north",
+            "siren-embassy-south",
+        }
+        assert "No space left on device" in service.notes["recording"]
+    monkeypatch.setattr(keep, "TRY_AGAIN_NS", 0)
+    service.turn(clock.now_ns())
+    service.turn(clock.now_ns())
+    assert "recording" not in service.notes
+    service.close()
+    console.close()
+    assert len(list(Recording(sorted(tmp_path.glob("recording-*.mcap"))[-1]).ticks())) == 1
+
+
+def test_the_journal_does_not_grow_for_ever(tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keep, "MAX_JOURNAL_BYTES", 100)
+    keeper = Keeper(tmp_path, site, Provenance.LIVE)
+    for number in range(50):
+        keeper.journal([{"what": "test", "number": number}])
+    killed(keeper)
+    sizes = [(tmp_path / name).stat().st_size for name in ("sirens.jsonl", "sirens.old.jsonl")]
+    assert max(sizes) < 200
 
 
 # ---- the clock ------------------------------------------------------------------------------------------------------
