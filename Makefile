@@ -6,7 +6,7 @@ PYTEST_ARGS ?=
 DEMO = baghdad-2020-11-17
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-sirens test lint accuracy bench salvos innocent-sky incidents clean
+.PHONY: help install demo demo-sirens test lint accuracy bench salvos raids mutants innocent-sky incidents clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -48,6 +48,12 @@ bench: $(VENV)/.installed-dev ## how fast and exact the tracker is, beside Stone
 
 salvos: $(VENV)/.installed ## salvos of 7 and 50 rockets, 100 seeds each, into docs/salvos.md: is the count right? (a quarter of an hour)
 	@cd benchmarks && $(abspath $(BIN))/python -m salvos --docs ../docs $(SALVOS_ARGS)
+
+raids: $(VENV)/.installed ## 1,000 random raids, into docs/warning-performance.md: warned in time, and for nothing? (an hour; goes on where it was stopped)
+	@cd benchmarks && $(abspath $(BIN))/python -m raids --docs ../docs $(RAIDS_ARGS)
+
+mutants: $(VENV)/.installed-dev ## change the code that warns in one place at a time, into docs/explanation/mutants.md: do its tests notice? (half an hour)
+	@$(BIN)/python scripts/mutants.py
 
 incidents: $(VENV)/.installed ## the six incidents, 200 seeds each, into docs/incidents (half an hour)
 	@$(BIN)/opencram study examples/studies/incidents.yaml --out runs/incidents

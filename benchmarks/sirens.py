@@ -8,6 +8,7 @@ Processor time is what the service's thread used up to then: it tells of a busy 
 
 import argparse
 import asyncio
+import gc
 import socket
 import subprocess
 import sys
@@ -115,6 +116,8 @@ class Stopwatch:
         devices = subprocess.Popen([sys.executable, __file__, "--devices", address, *self.tokens])
         while self.way.connected() < len(self.tokens):
             await asyncio.sleep(0.05)
+        gc.collect()
+        gc.freeze()  # as the service does when it begins
         return devices
 
     def sent(self, command: Command, ways: int) -> None:
@@ -258,14 +261,16 @@ def main() -> None:
     warmup()
     with tempfile.TemporaryDirectory() as folder:
         print(f"{'ms':56} {'p50':>7} {'p99':>7} {'worst':>7}")
-        times, tracks = asyncio.run(chain(args.scans, Path(folder) / "chain"))
-        say(f"plots handed over -> command on the wire, {tracks} tracks or more", times[:, 0])
-        say("  the same, processor time", times[:, 1])
-        say("plots handed over -> siren has said that it sounds", times[:, 2])
-        times = asyncio.run(many(args.alerts, 20, 10, Path(folder) / "many"))
-        say("20 zones alerted -> last of 200 commands on the wire", times[:, 0])
-        say("  the same, processor time", times[:, 1])
-        say("20 zones alerted -> last of 200 sirens has said it sounds", times[:, 2])
+        if args.scans:
+            times, tracks = asyncio.run(chain(args.scans, Path(folder) / "chain"))
+            say(f"plots handed over -> command on the wire, {tracks} tracks or more", times[:, 0])
+            say("  the same, processor time", times[:, 1])
+            say("plots handed over -> siren has said that it sounds", times[:, 2])
+        if args.alerts:
+            times = asyncio.run(many(args.alerts, 20, 10, Path(folder) / "many"))
+            say("20 zones alerted -> last of 200 commands on the wire", times[:, 0])
+            say("  the same, processor time", times[:, 1])
+            say("20 zones alerted -> last of 200 sirens has said it sounds", times[:, 2])
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -10,13 +11,14 @@ from lxml import etree
 from pyproj import Geod
 from shapely import Point, Polygon
 
-from made_up_run import LAT, LON, lonlat, square, warning
+from made_up_run import LAT, LON, WARNINGS, lonlat, square, warning, write_run, write_site
 from opencram.outputs.cap import CapWriter, Provenance, Source
 from opencram.outputs.cap_area import Area, area_of, circle_fault, ring_fault
 from opencram.site import Position, Site, Zone, load_site
 
 ORIGIN = Position(lat=LAT, lon=LON)
 BOW = ((44.40, 33.30), (44.41, 33.31), (44.41, 33.30), (44.40, 33.31), (44.40, 33.30))
+AS_A_CIRCLE = "outline of the zone: found 1501 points, expected at most 1000"
 NS = {"c": "urn:oasis:names:tc:emergency:cap:1.2"}
 
 
@@ -151,8 +153,6 @@ def test_circles_are_checked_too(circle: tuple[float, float, float], good: bool)
 
 
 def test_the_alert_goes_out_and_the_fault_is_counted(tmp_path: Path) -> None:
-    from made_up_run import write_site
-
     site = load_site(write_site(tmp_path) and tmp_path / "site.yaml")
     crossed = site.zones[0].model_copy(update={"rings": ((BOW,),)})
     broken: Site = site.model_copy(update={"zones": (crossed, *site.zones[1:])})
@@ -168,6 +168,22 @@ def test_the_alert_goes_out_and_the_fault_is_counted(tmp_path: Path) -> None:
     assert (told.source, told.count, told.sample) == ("cap", 2, "inner")
     assert "crossing itself" in told.reason
     assert writer.rejects(10) == []
+
+
+def test_a_run_counts_it_among_its_rejects(tmp_path: Path) -> None:
+    write_site(tmp_path / "site")
+    zones = tmp_path / "site" / "zones.geojson"
+    drawn = json.loads(zones.read_text())
+    angles = [2.0 * math.pi * i / 1_500 for i in range(1_500)]
+    ring = [lonlat(200 * math.sin(a), 200 * math.cos(a)) for a in angles]
+    drawn["features"][0]["geometry"]["coordinates"] = [[*ring, ring[0]]]
+    zones.write_text(json.dumps(drawn))
+    write_run(tmp_path / "run", load_site(tmp_path / "site" / "site.yaml"))
+    rejects = json.loads((tmp_path / "run" / "run.json").read_text())["rejects"]
+    (row,) = [r for r in rejects if r["source"] == "cap"]
+    told = sum(w.zone == "inner" for w in WARNINGS)
+    assert row == {"source": "cap", "reason": AS_A_CIRCLE, "count": told, "sample": "inner"}
+    assert len(list((tmp_path / "run" / "alerts").glob("*.xml"))) == len(WARNINGS)
 
 
 def test_an_area_of_nothing_is_still_an_area() -> None:

@@ -111,6 +111,8 @@ def test_only_so_many_are_kept_and_never_at_the_cost_of_what_stands(site: Site, 
     assert list(folder.told()) == [("east", "Exercise")]
     files = sorted(p.name for p in tmp_path.iterdir())
     assert files == sorted(["atom.xml", *(f"{m.identifier}.xml" for m in folder.messages)])
+    assert read((tmp_path / "atom.xml").read_bytes()).entries == []
+    folder.publish()
     assert len(read((tmp_path / "atom.xml").read_bytes()).entries) == 4
 
 
@@ -175,6 +177,7 @@ def test_the_feed_and_each_message_are_served(served: tuple[str, CapFolder], sit
     assert headers["content-type"].startswith("application/atom+xml")
     message = writer_of(site).message(WARNINGS[0])
     folder.add(message)
+    folder.publish()
     (entry,) = read(get(f"{url}/cap/atom.xml", if_none_match=headers["etag"])[2]).entries
     status, headers, data = get(entry.links[0].href.replace("http://127.0.0.1:8700", url))
     assert (status, data) == (200, message.xml)

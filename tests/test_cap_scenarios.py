@@ -74,6 +74,7 @@ def test_what_the_standard_says_beyond_its_schema_holds(alerts: Alerts) -> None:
         assert identifier not in {r.split(",")[1] for r in sent}
         assert texts(message, "status") == ["Exercise"]
         assert texts(message, "note") == ["Simulated."]
+        assert texts(message, "incidents") == ([f"run.raid.{warning.raid}"] if warning.raid else [])
         times = [t for path in ("sent", "info/onset", "info/expires") for t in texts(message, path)]
         assert all(t.endswith("-00:00") for t in times)
         assert (texts(message, "msgType") == ["Alert"]) == (texts(message, "references") == [])

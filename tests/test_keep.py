@@ -14,7 +14,7 @@ from opencram.console import Console
 from opencram.outputs.cap import Provenance
 from opencram.outputs.sirens.orders import DeskState
 from opencram.pipeline import step
-from opencram.record.recording import Recording
+from opencram.record.recording import Recorder, Recording
 from opencram.serve.keep import DESK_FILE, STATE_FILE, Keeper, Play, Resumed
 from opencram.serve.link import Act
 from opencram.serve.service import Service
@@ -22,6 +22,7 @@ from opencram.serve.sources import NoSensors, Played
 from opencram.site import Site, load_site
 from opencram.state import State, digest, load
 from opencram.steadyclock import SteadyClock
+from opencram.tables import Effect, Engagement
 from opencram.world.scenario import load_scenario
 
 TOKEN = b"a token of sixteen bytes or more"
@@ -126,6 +127,36 @@ def test_the_orders_of_the_simulated_defence_are_found_again(tmp_path: Path, sit
     assert [time for time, orders in found.orders.items() for _ in orders] == told
 
 
+def test_what_came_of_the_defences_orders_is_told_once_though_the_service_was_away(site: Site) -> None:
+    """Killed at each second of a raid for three seconds: of the orders until then, each effect comes exactly once."""
+    scenario, start_ns = load_scenario("baghdad-2020-11-17"), 1_700_000_000 * SECOND_NS
+    source, state = Played(scenario, site, 0, start_ns), State(defended=True)
+    orders: dict[int, tuple[Engagement, ...]] = {}
+    effects: list[tuple[int, Effect]] = []
+    source.prepare()
+    for _ in range(400):
+        tick_ns = source.due_ns(0, 0)
+        inbox = source.take(tick_ns)
+        effects += [(tick_ns, i) for i in inbox if isinstance(i, Effect)]
+        outbox = step(state, inbox, tick_ns, site)
+        if outbox.engagements:
+            orders[tick_ns] = outbox.engagements
+        source.order(outbox.engagements)
+        source.prepare()
+    late = 0
+    for cut_s in range(15, 36):
+        cut_ns, back_ns = start_ns + cut_s * SECOND_NS, start_ns + (cut_s + 3) * SECOND_NS
+        before = {at_ns: made for at_ns, made in orders.items() if at_ns <= cut_ns}
+        known = {order.engagement for made in before.values() for order in made}
+        again = Played(scenario, site, 0, start_ns)
+        again.catch_up(back_ns, before, cut_ns)
+        told = [i for i in again.take(again.due_ns(0, 0)) if isinstance(i, Effect)]
+        due = [e for at_ns, e in effects if cut_ns < at_ns <= back_ns + SECOND_NS // 10 and e.engagement in known]
+        assert told == due
+        late += len(due)
+    assert late > 5, "there were such"
+
+
 @pytest.mark.parametrize("damage", ["cut", "noise", "gone"])
 def test_a_damaged_state_is_said_and_begins_anew(tmp_path: Path, site: Site, damage: str) -> None:
     keeper = Keeper(tmp_path, site, Provenance.LIVE)
@@ -183,6 +214,47 @@ def test_a_step_that_raises_is_left_out_and_the_alert_stands(
     assert {siren: [order.command.id for order in zones.values()] for siren, zones in after.items()} == ids
     service.close()
     console.close()
+
+
+def test_a_full_disk_silences_nobody(tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, tokens, console = SteadyClock(), {siren.id: TOKEN for siren in site.sirens}, Console()
+    keeper = Keeper(tmp_path, site, Provenance.LIVE)
+
+    async def made() -> Service:
+        return Service(site, NoSensors(), clock, keeper, Resumed(), tokens, console)
+
+    service = asyncio.run(made())
+    keeper.begin(service.state, clock.now_ns())
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Recorder, "inputs", full)
+        service.act(Act(act="a", kind="alarm", targets=("embassy",), by="operator", time_ns=0))
+        service.turn(clock.now_ns())
+        assert {siren for siren, zones in service.desk.state.orders.items() if zones} == {
+            "siren-embassy-north",
+            "siren-embassy-south",
+        }
+        assert "No space left on device" in service.notes["recording"]
+    monkeypatch.setattr(keep, "TRY_AGAIN_NS", 0)
+    service.turn(clock.now_ns())
+    service.turn(clock.now_ns())
+    assert "recording" not in service.notes
+    service.close()
+    console.close()
+    assert len(list(Recording(sorted(tmp_path.glob("recording-*.mcap"))[-1]).ticks())) == 1
+
+
+def test_the_journal_does_not_grow_for_ever(tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keep, "MAX_JOURNAL_BYTES", 100)
+    keeper = Keeper(tmp_path, site, Provenance.LIVE)
+    for number in range(50):
+        keeper.journal([{"what": "test", "number": number}])
+    killed(keeper)
+    sizes = [(tmp_path / name).stat().st_size for name in ("sirens.jsonl", "sirens.old.jsonl")]
+    assert max(sizes) < 200
 
 
 # ---- the clock ------------------------------------------------------------------------------------------------------

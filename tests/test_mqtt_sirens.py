@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import multiprocessing
 import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from pathlib import Path
 from typing import Any
 
 import aiomqtt
 import pytest
 
-from mosquitto import Mosquitto, mosquitto, needs_mosquitto, token_of
+from mosquitto import Mosquitto, as_, mosquitto, needs_mosquitto, others_client, token_of
 from opencram.outputs.cap import Provenance
 from opencram.outputs.sirens.desk import Desk
 from opencram.outputs.sirens.device import Device, Memory
 from opencram.outputs.sirens.messages import Ack, Bye, Command, decode_for_service, decode_for_siren, encode
-from opencram.outputs.sirens.mqtt import SERVICE, Broker, MqttSirens, broker, mqtt_link
+from opencram.outputs.sirens.mqtt import SERVICE, MqttSirens, broker, mqtt_link
 from opencram.outputs.sirens.orders import Times
 from opencram.outputs.sirens.post import Post
 from opencram.outputs.sirens.runner import Runner
@@ -51,10 +53,6 @@ def own() -> Iterator[Mosquitto]:
     """A broker for one test, which may kill it."""
     with mosquitto(*SIRENS) as made:
         yield made
-
-
-def as_(name: str, at: Mosquitto) -> Broker:
-    return broker(at.url, name, token_of(name), at.folder)
 
 
 async def until(true: Callable[[], object], within_s: float = 5.0) -> None:
@@ -303,7 +301,7 @@ def test_an_old_command_does_not_sound_after_a_reconnect(running: Mosquitto) -> 
 @contextlib.asynccontextmanager
 async def replayer(at: Mosquitto) -> AsyncIterator[aiomqtt.Client]:
     """Somebody with the service's own password, as on a captured broker; it takes the service's connection for that."""
-    async with as_(SERVICE, at).client(None) as client:
+    async with others_client(as_(SERVICE, at)) as client:
         yield client
 
 
@@ -314,7 +312,7 @@ async def ticking_and_listening(at: Mosquitto) -> AsyncIterator[list[bytes]]:
 
     async def listen() -> None:
         with contextlib.suppress(aiomqtt.MqttError):
-            async with as_("siren-base", at).client(None) as client:
+            async with others_client(as_("siren-base", at)) as client:
                 await client.subscribe("cmd/siren-base", qos=1)
                 async for message in client.messages:
                     listened.append(bytes(message.payload))
@@ -325,22 +323,31 @@ async def ticking_and_listening(at: Mosquitto) -> AsyncIterator[list[bytes]]:
 
 
 def test_the_last_will_calls_a_dead_siren_lost_at_once(running: Mosquitto) -> None:
+    """The siren is a process of its own, and is killed."""
+
     async def test() -> None:
         service = Service(running)
-        there = siren("base")
+        state = service.desk.state.sirens["siren-base"]
+        process = multiprocessing.get_context("spawn").Process(
+            target=be_a_siren, args=(running.url, str(running.folder)), daemon=True
+        )
         async with service.at_work():
-            state = service.desk.state.sirens["siren-base"]
-            with contextlib.suppress(aiomqtt.MqttError):
-                will = aiomqtt.Will("beat/siren-base", there.bye(), qos=1)
-                async with as_("siren-base", running).client(will) as client:
-                    await client.publish("beat/siren-base", there.beat())
-                    await until(lambda: not state.away)
-                    client._client.socket().shutdown(socket.SHUT_RDWR)  # as when it loses power
-                    await until(lambda: state.away, within_s=1.0)
+            process.start()
+            await until(lambda: not state.away, within_s=20.0)
+            process.kill()
+            await until(lambda: state.away, within_s=1.0)
             assert state.last_bye_ns > 0  # it was the will, not the silence
             assert not state.silent
+        process.join()
 
     run(test())
+
+
+def be_a_siren(url: str, folder: str) -> None:
+    """The base's siren, until it is killed."""
+    runner = siren("base")
+    at = broker(url, "siren-base", token_of("siren-base"), Path(folder))
+    asyncio.run(mqtt_link(runner, at))
 
 
 def test_a_siren_that_was_away_is_told_what_still_stands(running: Mosquitto) -> None:
@@ -381,7 +388,7 @@ def test_what_is_no_message_is_counted_and_the_alert_still_goes_out(running: Mos
     async def test() -> None:
         service = Service(running)
         async with service.at_work(), all_sirens(running, service) as runners:
-            async with as_("siren-town", running).client(None) as town:  # from here on the town's siren is another
+            async with others_client(as_("siren-town", running)) as town:  # from here on the town's siren is another
                 for data in garbage:
                     await town.publish("ack/siren-town", data, qos=1)
                 await until(lambda: sum(service.desk.state.refused.values()) >= len(garbage))
@@ -389,8 +396,8 @@ def test_what_is_no_message_is_counted_and_the_alert_still_goes_out(running: Mos
             service.say("alert", "base")
             await until(lambda: service.stage("base") == "sounding")
             for data in garbage:
-                assert service.mqtt._client is not None
-                service.mqtt._client.publish_now("cmd/siren-base", data)
+                assert service.mqtt._connection is not None
+                service.mqtt._connection.publish("cmd/siren-base", data, qos=1)
             await until(lambda: sum(runners["base"].refused.values()) == len(garbage))
             assert sounding(runners) == ["base"]
 
@@ -410,12 +417,12 @@ def test_not_even_the_broker_can_command_or_answer(running: Mosquitto) -> None:
                 siren="siren-camp", id="camp/siren-camp/1/0", seq=now_ns, zone="camp", kind="rocket", status="Actual",
                 issued_ns=now_ns, expires_ns=now_ns + 10**12,
             )  # fmt: skip
-            assert service.mqtt._client is not None
-            service.mqtt._client.publish_now("cmd/siren-camp", encode(command, b"no token that it knows"))
+            assert service.mqtt._connection is not None
+            service.mqtt._connection.publish("cmd/siren-camp", encode(command, b"no token that it knows"), qos=1)
             await until(lambda: runners["camp"].refused["forged"] == 1)
             true = service.answers[-1]
             service.say("alert", "town")
-            async with as_("siren-town", running).client(None) as town:
+            async with others_client(as_("siren-town", running)) as town:
                 await town.publish("ack/siren-town", true, qos=1)  # another siren's, signed by that one
                 await town.publish("ack/siren-town", true.replace(b"siren-base", b"siren-town"), qos=1)
                 await until(lambda: service.desk.state.refused.get("forged") == 2)

@@ -230,6 +230,29 @@ def test_a_disk_that_is_full_is_told_and_the_hooks_ring_on(
     assert b.told.read_text() == "Actual alert\n"
 
 
+@pytest.mark.parametrize("broken", ["_writer.message", "_picture.tell", "_picture.events"])
+def test_a_fault_in_one_channel_leaves_the_others_to_it(
+    bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("as a test")
+
+    b = bench()
+    outlets = b.outlets()
+    part, name = broken.split(".")
+    monkeypatch.setattr(getattr(outlets, part), name, fail)
+    outlets.start()
+    outlets.tell(WARNINGS[1])
+    outlets.tell(WARNINGS[2])
+    ends_s = time.monotonic() + 5.0
+    while "ZeroDivisionError" not in str(outlets.notes) and time.monotonic() < ends_s:
+        time.sleep(0.02)
+    outlets.close()
+    assert b.told.read_text() == "Actual alert\nActual alert\n"
+    assert len(b.messages()) == (0 if part == "_writer" else 2)
+    assert "ZeroDivisionError: as a test" in outlets.notes[0]
+
+
 def test_what_waits_is_bounded(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("opencram.serve.outlets.MAX_WAITING", 3)
     outlets = Outlets(site, Source("s", "r", Provenance.LIVE), lambda: T0)

@@ -18,7 +18,13 @@ from opencram.outputs.sirens.device import Device
 from opencram.outputs.sirens.messages import MAX_BYTES, Beat, Command, Pulse, decode_for_siren, encode
 from opencram.outputs.sirens.post import Post
 from opencram.outputs.sirens.runner import Runner
-from opencram.outputs.sirens.websocket import MOST_PER_SECOND, WebSocketSirens, websocket_link
+from opencram.outputs.sirens.websocket import (
+    MAX_CONNECTIONS,
+    MAX_UNPROVEN,
+    MOST_PER_SECOND,
+    WebSocketSirens,
+    websocket_link,
+)
 from opencram.steadyclock import SteadyClock
 from opencram.tables import ZoneWarning
 from small_site import RADAR, START_NS, position, site_of, square
@@ -244,6 +250,20 @@ async def test_an_unknown_siren_is_refused(town: Town) -> None:
         await connect(f"{town.address}/west")
     assert refused.value.response.status_code == 404
     assert town.way.refused == 1
+
+
+@in_town
+async def test_connections_that_prove_nothing_are_limited(town: Town) -> None:
+    most = MAX_CONNECTIONS * len(NAMES) + MAX_UNPROVEN
+    held = [await a_connection(town, beat=False) for _ in range(most)]
+    with pytest.raises(InvalidStatus) as refused:
+        await a_connection(town, beat=False)
+    assert refused.value.response.status_code == 503
+    for connection in held:
+        connection.transport.abort()
+    await asyncio.sleep(0.1)
+    town.join("north")
+    await town.until(lambda: town.way.connected() == 1)
 
 
 @in_town

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import math
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,7 @@ def picture_of(site: Site, provenance: Provenance = Provenance.LIVE) -> TakPictu
     return picture
 
 
-def parsed(events: list[bytes]) -> dict[str, etree._Element]:
+def parsed(events: Iterable[bytes]) -> dict[str, etree._Element]:
     """By the last two parts of their uid: `track.7`."""
     found = [etree.fromstring(event) for event in events]
     return {e.get("uid", "").split("run.")[1].split(".", 1)[1]: e for e in found}
@@ -65,10 +65,10 @@ def parsed(events: list[bytes]) -> dict[str, etree._Element]:
 @pytest.mark.parametrize("provenance", Provenance)
 def test_every_event_keeps_the_rules(site: Site, rules: etree.RelaxNG, provenance: Provenance) -> None:
     picture = picture_of(site, provenance)
-    events = picture.events(T0)
+    events = list(picture.events(T0))
     picture.see([])
     picture.tell(warning(9.0, "inner", "all-clear"))
-    ended = picture.events(T0 + NS)
+    ended = list(picture.events(T0 + NS))
     assert (len(events), len(ended)) == (4, 4)
     for event in events + ended:
         assert rules.validate(etree.fromstring(event)), rules.error_log
@@ -124,7 +124,7 @@ def test_a_zone_under_warning_is_its_polygon(site: Site) -> None:
 def test_a_ring_of_many_corners_is_drawn_simpler_where_it_is() -> None:
     from shapely import Polygon
 
-    ring = [(44.4 + 0.01 * math.sin(a / 100.0), 33.3 + 0.01 * math.cos(a / 100.0)) for a in range(628)]
+    ring = tuple((44.4 + 0.01 * math.sin(a / 100.0), 33.3 + 0.01 * math.cos(a / 100.0)) for a in range(628))
     shape = Polygon(drawn(ring))
     assert len(shape.exterior.coords) <= MAX_CORNERS + 1
     assert shape.symmetric_difference(Polygon(ring)).area < 0.1 * Polygon(ring).area
@@ -139,7 +139,7 @@ def test_what_is_gone_is_taken_off_once(site: Site) -> None:
     assert {e.find("detail/link").get("uid") for e in gone} == {e.get("uid") for e in gone}
     assert {e.get("uid").rpartition("Actual.")[2] for e in gone} == {"track.7", "impact.7", "zone.inner.0"}
     assert {e.get("uid") for e in gone} < uids
-    assert len(picture.events(T0 + 2 * NS)) == 1
+    assert len(list(picture.events(T0 + 2 * NS))) == 1
 
 
 def test_what_falls_first_is_sent_where_there_is_too_much(site: Site) -> None:
@@ -155,7 +155,7 @@ def test_what_falls_first_is_sent_where_there_is_too_much(site: Site) -> None:
 def test_birds_and_gunfire_are_left_out(site: Site) -> None:
     picture = TakPicture(site, Source("s", "run", Provenance.LIVE))
     picture.see([msgspec.structs.replace(DRONE, cls=cls) for cls in ("bird", "gunfire")])
-    assert picture.events(T0) == []
+    assert list(picture.events(T0)) == []
 
 
 def test_every_class_has_a_type() -> None:
@@ -172,7 +172,7 @@ def test_every_class_has_a_type() -> None:
 
 @pytest.mark.parametrize(("provenance", "mark"), [(Provenance.SIMULATION, "EXERCISE"), (Provenance.REPLAY, "TEST")])
 def test_a_simulation_says_so_five_times_over(site: Site, provenance: Provenance, mark: str) -> None:
-    events = picture_of(site, provenance).events(T0)
+    events = list(picture_of(site, provenance).events(T0))
     for event in map(etree.fromstring, events):
         assert event.get("opex", "").startswith("s")
         assert event.get("how") == "m-s"

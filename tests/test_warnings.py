@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from opencram.physics.threats import class_index
+from opencram.pipeline import step
 from opencram.site import Site
 from opencram.stages.threats_to_warnings import Report, WarningsState, sift_reports, threats_to_warnings
 from opencram.state import State, load, save
-from opencram.tables import UNKNOWN, Effect, Observation, OperatorAct, Reject, Threats, ZoneWarning
+from opencram.tables import UNKNOWN, Effect, Observation, OperatorAct, PlotRows, Reject, Threats, ZoneWarning
 from opencram.warning.rules import ALERT, PRE_ALERT, QUIET, WAIT_WORTH, rules_of, zone_rules
 from small_site import SECOND_NS, START_NS, position, site_of, square
 
@@ -48,7 +49,7 @@ def threats(rows: Iterable[Row], zone: int = 0, cls: int = ROCKET, debris: bool 
 
 
 class Run:
-    """The stage fed tick by tick; `seconds` count from START."""
+    """The stage fed tick by tick; `seconds` count from START. Objects were last seen in the tick, or at `seen_s`."""
 
     def __init__(self, site: Site = SITE) -> None:
         self.site, self.state = site, WarningsState()
@@ -63,8 +64,10 @@ class Run:
         killed: Sequence[int] = (),
         missed: Sequence[int] = (),
         silent: Sequence[str] = (),
+        seen_s: float | None = None,
     ) -> list[str]:
         table = rows if isinstance(rows, Threats) else threats(rows)
+        table.time_ns[:] = at(seconds if seen_s is None else seen_s)
         effects = [effect(seconds, track, "kill") for track in killed] + [effect(seconds, t, "miss") for t in missed]
         out, refused = threats_to_warnings(self.state, table, reports, effects, silent, at(seconds), self.site)
         self.log += out
@@ -108,6 +111,32 @@ def test_pre_alert_threshold_is_the_policy_s_share_of_it(p: float, told: list[st
     assert Run().tick(0.0, [(1, p, NEAR_S)]) == told
 
 
+EVEN = {"costs": {"base": {"cost_miss": 1.0, "cost_false": 1.0}}, "pre_alert_factor": 0.5}
+"""Alert from exactly 1/2, pre-alert from 1/4, left below 1/4 and 1/8."""
+
+
+def even() -> Run:
+    return Run(site_of([square("base", 0, 0, kind="base")], policy=EVEN))
+
+
+def test_thresholds_themselves_count() -> None:
+    assert even().tick(0.0, [(1, 0.5, NEAR_S)]) == ["alert"]
+    assert even().tick(0.0, [(1, 0.25, NEAR_S)]) == ["pre-alert"]
+    for raised, held in ((0.5, 0.25), (0.25, 0.125)):
+        run = even()
+        run.tick(0.0, [(1, raised, NEAR_S)])
+        assert run.until(0.1, 19.0, [(1, held, NEAR_S)]) == []
+    sure = 40.0 / 41.0
+    assert rules_of(even().site.policy, even().site.zones[0], 3.0).sure_p == sure
+    assert even().tick(0.0, [(1, 1.0, 70.0)]) == ["alert"]
+
+
+def test_an_object_at_the_pre_alert_s_threshold_matters() -> None:
+    run = even()
+    run.tick(0.0, [(1, 0.5, NEAR_S), (2, 0.25, NEAR_S), (3, 0.249, NEAR_S)])
+    assert run.last.tracks == (1, 2)
+
+
 def test_threshold_follows_the_kind_of_zone() -> None:
     """3 % alerts a base (from 1.6 %), and only pre-alerts a district (from 4.8 %)."""
     run = Run()
@@ -137,6 +166,13 @@ def test_alert_waits_while_there_is_time_to_know_better() -> None:
     assert run.tick(0.0, [(1, 0.03, 40.0)]) == ["pre-alert"]
     assert run.until(0.1, 19.0, [(1, 0.03, 40.0)]) == []
     assert run.tick(19.0, [(1, 0.03, 40.0)]) == ["alert"]
+
+
+@pytest.mark.parametrize(("unseen_s", "told"), [(5.0, ["pre-alert"]), (5.01, ["alert"])])
+def test_what_is_not_seen_any_more_is_not_waited_for(unseen_s: float, told: list[str]) -> None:
+    """Nothing that may still be learnt is worth a wait; of a drone the arrival is but the earliest."""
+    assert Run().tick(0.0, [(1, 0.03, 70.0)], seen_s=-unseen_s) == told
+    assert Run().tick(0.0, threats([(1, 0.2, 100.0)], cls=DRONE), seen_s=-unseen_s) == ["pre-alert"]
 
 
 @pytest.mark.parametrize(("p", "told"), [(0.401, ["alert"]), (0.399, ["pre-alert"])])
@@ -257,7 +293,7 @@ def test_kind_is_that_of_the_likeliest() -> None:
 
 
 @pytest.mark.parametrize(
-    ("left_s", "told"), [(151.0, []), (149.0, ["pre-alert"]), (61.0, ["pre-alert"]), (59.0, ["alert"])]
+    ("left_s", "told"), [(150.01, []), (150.0, ["pre-alert"]), (60.01, ["pre-alert"]), (60.0, ["alert"])]
 )
 def test_drones_count_by_the_time_of_their_earliest_arrival(left_s: float, told: list[str]) -> None:
     assert Run().tick(0.0, threats([(1, 0.2, left_s)], cls=DRONE)) == told
@@ -422,7 +458,7 @@ def test_nothing_new_is_not_told() -> None:
     assert run.until(0.0, 20.0, [(1, 0.3, NEAR_S)]) == ["alert"]
 
 
-@pytest.mark.parametrize(("moved_s", "told"), [(2.9, []), (-2.9, []), (3.1, ["update"]), (-3.1, ["update"])])
+@pytest.mark.parametrize(("moved_s", "told"), [(3.0, []), (-3.0, []), (3.01, ["update"]), (-3.01, ["update"])])
 def test_update_when_the_time_left_moves(moved_s: float, told: list[str]) -> None:
     run = Run()
     run.tick(0.0, [(1, 0.3, NEAR_S)])
@@ -466,9 +502,14 @@ def test_update_when_the_chance_rises_to_another_class_and_not_when_it_falls_bac
     run = Run()
     run.tick(0.0, [(1, 0.3, NEAR_S)])
     assert run.until(1.0, 2.0, [(1, 0.49, NEAR_S)]) == []
-    assert run.until(2.0, 3.0, [(1, 0.51, NEAR_S)]) == ["update"]
-    assert "0.51" in run.last.reason
-    assert run.until(3.0, 6.0, [(1, 0.3, NEAR_S)]) + run.until(6.0, 9.0, [(1, 0.6, NEAR_S)]) == []
+    assert run.until(2.0, 3.0, [(1, 0.5, NEAR_S)]) == ["update"]
+    assert run.last.reason == "the chance of a hit rose to 0.50"
+    assert run.until(3.0, 4.0, [(1, 0.9, NEAR_S)]) == ["update"]
+    assert run.last.reason == "the chance of a hit rose to 0.90"
+    assert run.until(4.0, 6.0, [(1, 0.3, NEAR_S)]) + run.until(6.0, 9.0, [(1, 0.99, NEAR_S)]) == []
+    run = Run()
+    run.tick(0.0, [(1, 0.09, NEAR_S)])
+    assert run.until(1.0, 2.0, [(1, 0.101, NEAR_S)]) == ["update"]
 
 
 def test_next_impact_of_a_salvo_is_told() -> None:
@@ -554,13 +595,17 @@ def test_reports_are_sifted() -> None:
         report(0.0),
         report(0.0, zone="moon"),
         report(0.0, zone="mars"),
-        report(-61.0),
-        report(61.0),
-        report(-59.0),
+        report(-60.1),
+        report(60.1),
+        report(-60.0),
+        report(60.0),
     ]
     good, bad = sift_reports(reports, at(0.0), SITE)
-    assert good == [reports[0], reports[5]]
-    assert [(r.source, r.count, r.sample) for r in bad] == [("sensor-7", 2, "61 s old"), ("sensor-7", 2, "moon")]
+    assert good == [reports[0], reports[5], reports[6]]
+    assert [(r.source, r.reason, r.count, r.sample) for r in bad] == [
+        ("sensor-7", "observation not of the present", 2, "60 s old"),
+        ("sensor-7", "observation of an unknown zone", 2, "moon"),
+    ]
     assert all(r.time_ns == at(0.0) for r in bad)
 
 
@@ -852,8 +897,8 @@ SCRIPT = st.lists(
 
 def play(run: Run, script: list[Any], start: float = 0.0) -> float:
     now = start
-    for step, rows, reported, killed in script:
-        now += step
+    for wait_s, rows, reported, killed in script:
+        now += wait_s
         left = [(track, p, now + left_s) for track, p, left_s in rows]
         run.tick(now, left, [report(now)] if reported else (), killed)
     return now
@@ -903,10 +948,42 @@ def test_a_state_saved_at_any_tick_goes_on_alike(before: list[Any], after: list[
 def test_another_zone_s_danger_changes_nothing_here_but_the_raid_s_number(script: list[Any]) -> None:
     alone, beside = Run(), Run()
     now = 0.0
-    for step, rows, _, killed in script:
-        now += step
+    for wait_s, rows, _, killed in script:
+        now += wait_s
         here = threats([(track, p, now + left) for track, p, left in rows])
         there = threats([(9, 0.7, now + 5.0)], zone=1)
         alone.tick(now, here, killed=killed)
         beside.tick(now, Threats.concat([there, here]), killed=killed)
     assert [replace(w, raid=1) for w in alone.log] == [replace(w, raid=1) for w in beside.log if w.zone == "base"]
+
+
+# ---- in the pipeline ------------------------------------------------------------------------------------------------
+
+
+def test_the_pipeline_sounds_a_radar_that_falls_silent() -> None:
+    """A radar that spoke, then did not: told as stale after 3 s, sounded in that tick, ended once it speaks again."""
+    site = site_of([square("base", 0, 0, kind="base")], policy=SOUNDED)
+    state, told = State(defended=False), []
+    for k in range(1_000):
+        now_ns = at(0.1 * k)
+        rows = PlotRows(received_ns=now_ns, source="radar", columns={"time": [], "sensor": []}, scan_end=True)
+        speaks = k < 10 or k >= 300
+        told += step(state, [rows] if speaks else [], now_ns, site).warnings
+    assert [(w.state, w.kind, w.sources) for w in told] == [
+        ("alert", "sensor", ("radar",)),
+        ("all-clear", "sensor", ("radar",)),
+    ]
+    assert [round((w.time_ns - START_NS) / SECOND_NS, 1) for w in told] == [4.0, 59.9]
+
+
+def test_the_pipeline_takes_an_operator_s_acts_and_counts_what_it_refuses() -> None:
+    site = site_of([square("base", 0, 0, kind="base")])
+    state = State(defended=False)
+    assert [w.kind for w in step(state, [act(0.0, "alarm")], at(0.1), site).warnings] == ["operator"]
+    assert [r.reason for r in step(state, [act(0.2, "alarm", zone="moon")], at(0.2), site).rejects] == [
+        "operator's act of an unknown zone"
+    ]
+    assert [w.state for w in step(state, [act(0.3, "all-clear")], at(0.3), site).warnings] == ["all-clear"]
+    assert [r.reason for r in step(state, [act(0.4, "all-clear")], at(0.4), site).rejects] == [
+        "all-clear of a zone under no warning"
+    ]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 from shapely import Point
 
 from opencram.physics.layout import layout_of
@@ -74,6 +75,8 @@ class Row(msgspec.Struct):
     hits: list[Hit]
     harmed: dict[str, list[int]]
     """Zone -> when something came down in it, or so near that it did harm there, debris included, ns."""
+    real: list[int]
+    """Tracks that followed something hostile."""
     alarms: list[Alarm]
     pre_alerts: int
     whole_site_person_min: float
@@ -109,6 +112,7 @@ def row_of(drawn: Raid, watched: Watched, wall_s: float) -> Row:
         update_s=drawn.site.sensors[0].update_s,
         hits=list(_hits(watched)),
         harmed=harmed,
+        real=sorted(track for track in watched.followed if watched.real(track)),
         alarms=list(alarms(watched.warnings, drawn.site, harmed, watched.real)),
         pre_alerts=sum(w.state == "pre-alert" for w in watched.warnings),
         whole_site_person_min=whole_site_person_min(watched.warnings, drawn.site, harmed),
@@ -172,6 +176,23 @@ def alert_before(warnings: Sequence[ZoneWarning], zone: str, impact_ns: int) -> 
         elif warning.state in ENDS:
             began = None
     return began
+
+
+def rescored(row: Row, warnings: Sequence[ZoneWarning], site: Site) -> Row:
+    """The row, had these been the warnings."""
+    hits = [replace(hit, warned_s=warned_s(hit, warnings)) for hit in row.hits]
+    return replace(
+        row,
+        hits=hits,
+        alarms=list(alarms(warnings, site, row.harmed, set(row.real).__contains__)),
+        pre_alerts=sum(w.state == "pre-alert" for w in warnings),
+        whole_site_person_min=whole_site_person_min(warnings, site, row.harmed),
+    )
+
+
+def warned_s(hit: Hit, warnings: Sequence[ZoneWarning]) -> float | None:
+    """How long before the hit, less the sound's way, the alert that stood at it was told."""
+    return _before(hit.impact_ns, hit.sound_s)(alert_before(warnings, hit.zone, hit.impact_ns))
 
 
 def alarms(

@@ -7,8 +7,6 @@ from collections.abc import Callable
 
 SLEW = 0.001
 """It draws near to the machine's UTC by at most this share: a second in a quarter of an hour."""
-SET_NS = 1_000_000_000
-"""A difference from the machine's clock that is worth telling."""
 
 
 class SteadyClock:

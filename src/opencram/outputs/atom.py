@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from opencram.outputs.cap import CapMessage
 
@@ -36,13 +37,15 @@ def atom_feed(messages: Sequence[CapMessage], head: FeedHead, updated_ns: int) -
     _add(ET.SubElement(feed, "author"), "name", head.sender)
     ET.SubElement(feed, "link", rel="self", type=ATOM_TYPE, href=f"{head.base}atom.xml")
     ET.SubElement(feed, "generator").text = "opencram"
-    for message in newest:
-        feed.append(_entry(message, head.base))
     ET.indent(feed)
-    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(feed, encoding="unicode").encode() + b"\n"
+    begin, end, _ = ET.tostring(feed, encoding="unicode").rpartition("</feed>")
+    entries = "".join(_entry(message, head.base) for message in newest)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{begin}{entries}{end}\n'.encode()
 
 
-def _entry(message: CapMessage, base: str) -> ET.Element:
+@lru_cache(maxsize=1_024)
+def _entry(message: CapMessage, base: str) -> str:
+    """A message's entry; kept, for a feed is written anew with each message."""
     entry = ET.Element("entry")
     _add(entry, "id", _id(message.reference))
     _add(entry, "title", message.headline)
@@ -52,7 +55,8 @@ def _entry(message: CapMessage, base: str) -> ET.Element:
         ET.SubElement(entry, "category", term=term, scheme=f"urn:x-opencram:{scheme}")
     ET.SubElement(entry, "link", rel="alternate", type=CAP_TYPE, href=f"{base}{message.identifier}.xml")
     _add(entry, "summary", f"{message.headline} Runs out at {_time(message.expires_ns)}.")
-    return entry
+    ET.indent(entry)
+    return ET.tostring(entry, encoding="unicode") + "\n"
 
 
 def _add(parent: ET.Element, tag: str, text: str) -> None:

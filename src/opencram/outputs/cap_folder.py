@@ -36,7 +36,8 @@ class CapFolder:
         try:
             path.mkdir(parents=True, exist_ok=True)
             self._messages = sorted(_found(path), key=lambda message: message.sent_ns)
-            self._write_feed()
+            self._changed = True
+            self.publish()
         except OSError as error:
             raise InputError(f"{path}: found '{error.strerror}', expected a folder that can be written") from None
 
@@ -50,11 +51,17 @@ class CapFolder:
         return {key: message.reference for key, message in self._standing().items()}
 
     def add(self, message: CapMessage) -> None:
-        """Keep a message and write the feed anew; OSError where the disk takes no more."""
+        """Keep a message; OSError where the disk takes no more."""
         self._messages.append(message)
+        self._changed = True
         _write(self.path / f"{message.identifier}.xml", message.xml)
         self._forget()
-        self._write_feed()
+
+    def publish(self) -> None:
+        """Write the feed anew if anything has changed; OSError where the disk takes no more."""
+        if self._changed:
+            _write(self.path / FEED, atom_feed(self._messages, self._head, self._started_ns))
+            self._changed = False
 
     def _standing(self) -> dict[ZoneAndStatus, CapMessage]:
         last = {(message.zone, message.status): message for message in self._messages}
@@ -71,9 +78,6 @@ class CapFolder:
             self._messages.remove(message)
             with contextlib.suppress(FileNotFoundError):
                 (self.path / f"{message.identifier}.xml").unlink()
-
-    def _write_feed(self) -> None:
-        _write(self.path / FEED, atom_feed(self._messages, self._head, self._started_ns))
 
 
 def _found(path: Path) -> Iterator[CapMessage]:

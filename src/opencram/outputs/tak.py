@@ -13,6 +13,7 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -131,20 +132,22 @@ class TakPicture:
         elif warning.state != "drill-notice":
             self._warned[key] = warning
 
-    def events(self, now_ns: int) -> list[bytes]:
-        """All that stands now, and the end of what stood at the last call and no longer does."""
-        standing = list(self._standing(now_ns))
-        shown = {event.uid: event.opex for event in standing}
-        gone = [self._gone(uid, opex, now_ns) for uid, opex in self._shown.items() if uid not in shown]
-        self._shown = shown
-        return [event.xml() for event in (*standing, *gone)]
+    def events(self, now_ns: int) -> Iterator[bytes]:
+        """All that stands now, and the end of what stood at the last call and no longer does; one by one."""
+        before, self._shown = self._shown, {}
+        for event in self._standing(now_ns):
+            self._shown[event.uid] = event.opex
+            yield event.xml()
+        for uid, opex in before.items():
+            if uid not in self._shown:
+                yield self._gone(uid, opex, now_ns).xml()
 
     def _standing(self, now_ns: int) -> Iterator[Event]:
         for track in self._tracks:
             yield self._track(track, now_ns)
             if track.impact_lat is not None and track.impact_ns > now_ns:
                 yield self._impact(track, now_ns)
-        for (zone, status), warning in self._warned.items():
+        for (zone, status), warning in list(self._warned.items()):
             yield from self._zone(self._zones[zone], warning, status, now_ns)
 
     def _track(self, track: TrackSeen, now_ns: int) -> Event:
@@ -269,7 +272,8 @@ def type_of(cls: str, falls: bool, status: Status) -> str:
     return f"a-{affiliation}-{_AIR.get(cls) or _AIR.get(family) or ('A-W' if falls else 'A')}"
 
 
-def drawn(ring: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+@lru_cache(maxsize=4_096)
+def drawn(ring: tuple[tuple[float, float], ...]) -> list[tuple[float, float]]:
     """A ring, closed, with so few corners that it can be sent; (lon, lat) degrees."""
     from shapely import Polygon
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
@@ -120,6 +121,11 @@ class Recorder:
         """Write the file's index and close it."""
         if not self._file.closed:
             self._writer.finish()
+            self._file.close()
+
+    def abandon(self) -> None:
+        """Close the file as it is, where it cannot be finished: it reads as one that was cut."""
+        with suppress(OSError):
             self._file.close()
 
     def __enter__(self) -> Self:

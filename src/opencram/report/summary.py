@@ -131,6 +131,7 @@ def summarize(
         "counts": _counts(found, objects, debris, zones),
         "objects": objects,
         "zones": zones,
+        "raids": _raids(decisions.warnings),
         "debris": debris,
         "launch_areas": _launch_areas(found),
         "approach": _approach(found),
@@ -265,6 +266,24 @@ def _zone(found: Findings, zone: str, objects: Sequence[Row]) -> Row:
         "impacts": len(hits) if known else None,
         "impacts_predicted": None if known else len(hits),
     }
+
+
+def _raids(warnings: Sequence[ZoneWarning]) -> list[Row]:
+    """What was told of each raid, from its first warning to its last."""
+    told: dict[int, list[ZoneWarning]] = {}
+    for warning in warnings:
+        told.setdefault(warning.raid, []).append(warning)
+    return [
+        {
+            "raid": raid,
+            "start": iso(own[0].time_ns),
+            "end": iso(own[-1].time_ns),
+            "zones": sorted({w.zone for w in own}),
+            "zones_alerted": sorted({w.zone for w in own if w.state == "alert"}),
+            "tracks": sorted({track for w in own for track in w.tracks}),
+        }
+        for raid, own in sorted(told.items())
+    ]
 
 
 def _first(warnings: Sequence[ZoneWarning], state: str) -> str | None:

@@ -11,8 +11,9 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,9 +35,13 @@ from opencram.tables import Engagement, Input, Outbox, ZoneWarning
 ROLL_NS = 600_000_000_000
 """A recording is followed by a new one after so long: a restart reads one of them."""
 STATE_EVERY_NS = 5_000_000_000
+TRY_AGAIN_NS = 10_000_000_000
+MAX_JOURNAL_BYTES = 64 * 1024 * 1024
+"""Then a new journal is begun; the one before it is kept, and no older one."""
 MAX_LEFT_OUT = 3
 """So many ticks that raise are left out when they are run again; then the state is given up."""
 STATE_FILE, DESK_FILE, JOURNAL_FILE, LOCK_FILE = "state.bin", "desk.bin", "sirens.jsonl", "lock"
+OLD_JOURNAL_FILE = "sirens.old.jsonl"
 
 
 class Play(msgspec.Struct, frozen=True):
@@ -92,6 +97,9 @@ class Keeper:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="keep")
         self._writing: Future[None] | None = None
         self._desk: bytes | None = None
+        self.fault = ""
+        """Why nothing is recorded, a sentence; empty: all is."""
+        self._failed_ns = 0
         self._journal: IO[bytes] = (folder / JOURNAL_FILE).open("ab")
 
     # ---- starting -------------------------------------------------------------------------------------------------
@@ -106,8 +114,8 @@ class Keeper:
 
     def again(self) -> Resumed:
         """The state in front of the tick that was recorded last: its step raised, and it is left out."""
-        assert self._recorder is not None
-        self._recorder.flush()
+        if self._recorder is not None:
+            self._recorder.flush()
         self._writer.submit(int).result()  # what is being written is written
         kept = self._read_kept()
         return Resumed(note=kept) if isinstance(kept, str) else self._run_again(kept, frozenset([self.seq]))
@@ -192,21 +200,39 @@ class Keeper:
 
     def inputs(self, now_ns: int, inbox: list[Input]) -> None:
         """Record what a tick begins with, before it is stepped."""
-        assert self._recorder is not None
         self.seq, self.now_ns = self.seq + 1, now_ns
-        self._recorder.inputs(self.seq, now_ns, inbox)
+        with self._or_without():
+            if self._recorder is not None:
+                self._recorder.inputs(self.seq, now_ns, inbox)
 
     def outputs(self, outbox: Outbox) -> None:
         """Record what came of the tick; if there are decisions about zones, they have left this process on return."""
-        assert self._recorder is not None
-        self._recorder.outputs(self.seq, self.now_ns, outbox)
-        if outbox.warnings:
-            self._recorder.flush()
+        with self._or_without():
+            if self._recorder is not None:
+                self._recorder.outputs(self.seq, self.now_ns, outbox)
+                if outbox.warnings:
+                    self._recorder.flush()
 
     def journal(self, lines: list[dict[str, object]]) -> None:
         """Note what sirens were told and what they answered."""
-        self._journal.write(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
-        self._journal.flush()
+        with self._or_without():
+            if self._journal.tell() > MAX_JOURNAL_BYTES:
+                self._journal.close()
+                os.replace(self.folder / JOURNAL_FILE, self.folder / OLD_JOURNAL_FILE)
+                self._journal = (self.folder / JOURNAL_FILE).open("ab")
+            self._journal.write(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+            self._journal.flush()
+
+    @contextmanager
+    def _or_without(self) -> Iterator[None]:
+        """A disk that is full must not silence a siren: the recording is given up, and tried again later."""
+        try:
+            yield
+        except OSError as error:
+            self.fault = f"{self.folder}: nothing can be written ({error.strerror}); it goes on without recording"
+            if self._recorder is not None:
+                self._recorder.abandon()
+            self._recorder, self._failed_ns = None, self.now_ns
 
     def desk(self, state: DeskState) -> None:
         """Keep the orders; written by a thread, the newest only."""
@@ -215,8 +241,11 @@ class Keeper:
 
     def rest(self, state: State) -> None:
         """What can be done between two ticks: keep the state every few seconds, roll the recording."""
-        if self.now_ns - self._began_ns >= ROLL_NS:
-            self._open(state, self.now_ns)
+        again = self._recorder is None and self.now_ns - self._failed_ns >= TRY_AGAIN_NS
+        if again or (self._recorder is not None and self.now_ns - self._began_ns >= ROLL_NS):
+            with self._or_without():
+                self._open(state, self.now_ns)
+                self.fault = ""
         if self.now_ns - self._saved_ns >= STATE_EVERY_NS and (self._writing is None or self._writing.done()):
             self._saved_ns = self.now_ns
             kept = self._packed(state)
@@ -225,11 +254,12 @@ class Keeper:
     def close(self, state: State, desk: DeskState) -> None:
         """Keep all and close."""
         self.desk(desk)
-        self._writer.submit(self._write_state, self._packed(state)).result()
+        with self._or_without():
+            self._writer.submit(self._write_state, self._packed(state)).result()
+            if self._recorder is not None:
+                self._recorder.close()
+            self._journal.close()
         self._writer.shutdown()
-        if self._recorder is not None:
-            self._recorder.close()
-        self._journal.close()
         self._lock.close()
 
     def _open(self, state: State, now_ns: int) -> None:

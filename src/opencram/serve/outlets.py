@@ -10,12 +10,12 @@ import asyncio
 import contextlib
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from opencram.outputs.cap import CapWriter
+from opencram.outputs.cap import CapMessage, CapWriter
 from opencram.outputs.cap_area import area_of
 from opencram.outputs.hooks import hook_message
 from opencram.outputs.tak import TakPicture
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 MAX_WAITING = 2_000
 """Warnings that may wait for this thread, every zone of the largest site once; beyond, the oldest are dropped."""
 EVERY_S = 1.0
-"""TAK is shown all that stands so often."""
+"""TAK is shown all that stands, and the feed is written, so often: one raid makes many messages a second."""
 CLOSE_S = 2.0
 """So long hooks may still deliver what waits when the service ends."""
 MAX_NOTES = 20
@@ -67,7 +67,7 @@ class Outlets:
         self._waiting, self._counted = deque[Told](), Counter[str]()
         self._faults = dict(_outline_faults(site))
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._ready, self._ending = threading.Event(), asyncio.Event()
+        self._ready, self._ending, self._news = threading.Event(), asyncio.Event(), asyncio.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="outlets", daemon=True)
 
     # ---- what the service calls -----------------------------------------------------------------------------------
@@ -92,7 +92,7 @@ class Outlets:
         self._waiting.append(("news", warning))
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # it has ended
-                self._loop.call_soon_threadsafe(self._take)
+                self._loop.call_soon_threadsafe(self._news.set)
 
     def tell_drill(self, step: Drill) -> None:
         """Tell of a step of a drill."""
@@ -117,44 +117,86 @@ class Outlets:
         self._ready.set()
         work = [hook.run() for hook in self._hooks] + [link.run() for link in self._links]
         tasks = [asyncio.ensure_future(one) for one in work]
-        self._take()
+        taking = asyncio.ensure_future(self._take())
         while not self._ending.is_set():
-            self._show_tak()
+            with self._guarded("TAK"):
+                await self._show_tak()
+            self._publish()
             self._sum_up()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ending.wait(), EVERY_S)
+        self._news.set()
+        await taking
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_S):
                 while any(hook.busy for hook in self._hooks):
                     await asyncio.sleep(0.01)
+        self._publish()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _take(self) -> None:
-        while self._waiting:
-            how, warning = self._waiting.popleft()
+    async def _take(self) -> None:
+        """Tell on what waits, one by one: in between, the pipeline's thread may have the interpreter."""
+        while not (self._ending.is_set() and not self._waiting):
+            if not self._waiting:
+                self._news.clear()
+                await self._news.wait()
+                continue
+            self._tell_on(*self._waiting.popleft())
+            await asyncio.sleep(0)
+
+    def _tell_on(self, how: str, warning: ZoneWarning) -> None:
+        """Tell all of a warning, each whatever becomes of the others."""
+        identifier = f"{self._source.run}.{warning.time_ns}.{warning.zone}"
+        with self._guarded("CAP"):
             message = self._writer.message(warning)
+            identifier = message.identifier
+            self._keep(message)
+        with self._guarded("TAK"):
             self._picture.tell(warning)
-            if self._cap is not None:
-                try:
-                    self._cap.add(message)
-                    self._faults.pop("cap", None)
-                except OSError as error:
-                    self._counted["cap: not written"] += 1
-                    self._faults["cap"] = f"CAP: {self._cap.path} takes no messages ({error.strerror})"
-            if how == "news" and self._hooks:
-                told = hook_message(warning, self._site, self._source, message.identifier)
+        if how == "news" and self._hooks:
+            with self._guarded("hooks"):
+                told = hook_message(warning, self._site, self._source, identifier)
                 for hook in self._hooks:
                     hook.put(told)
 
-    def _show_tak(self) -> None:
+    @contextlib.contextmanager
+    def _guarded(self, what: str) -> Iterator[None]:
+        """A fault of ours is counted and noted, and the rest goes on."""
+        try:
+            yield
+        except Exception as fault:
+            self._counted[f"{what}: faults"] += 1
+            self._faults[what] = f"{what}: a fault kept something from being told ({type(fault).__name__}: {fault})"
+
+    def _keep(self, message: CapMessage) -> None:
+        if self._cap is None:
+            return
+        try:
+            self._cap.add(message)
+            self._faults.pop("cap", None)
+        except OSError as error:
+            self._counted["cap: not written"] += 1
+            self._faults["cap"] = f"CAP: {self._cap.path} takes no messages ({error.strerror})"
+
+    def _publish(self) -> None:
+        if self._cap is None:
+            return
+        try:
+            self._cap.publish()
+            self._faults.pop("feed", None)
+        except OSError as error:
+            self._faults["feed"] = f"CAP: {self._cap.path} takes no feed ({error.strerror})"
+
+    async def _show_tak(self) -> None:
         if not self._links:
             return
         self._picture.see(self._tracks)
-        events = self._picture.events(self._now_ns())
-        for link in self._links:
-            link.send(events)
+        for event in self._picture.events(self._now_ns()):
+            for link in self._links:
+                link.send([event])
+            await asyncio.sleep(0)
 
     def _sum_up(self) -> None:
         for reject in self._writer.rejects(self._now_ns()):

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from opencram.steadyclock import SteadyClock
 
 PICTURE_NS = 200_000_000
-LATE_NS = 1_000_000_000
-"""A pipeline that is this far behind its inputs says so."""
+LATE_S, CLOCK_S = 1.0, 1.0
+"""A pipeline that is this far behind its inputs, or apart from the machine's clock, says so."""
 MAX_SENT = 20_000
 """So many commands are remembered for the time of their answers."""
 LINK_SOURCE: dict[Provenance, Source] = {
@@ -69,6 +69,8 @@ class Service:
         self.outlets: Outlets | None = None
         self.notes: dict[str, str] = {}
         """What is degraded, a sentence each, by what it is about."""
+        mute = [zone.id for zone in site.zones if not any(zone.id in siren.zones for siren in site.sirens)]
+        self._note("zones", f"no siren sounds for {', '.join(mute)}" if mute else "")
         self._painter = Painter(site)
         self._asked: deque[Act] = deque(maxlen=1_000)
         self._journal: list[dict[str, object]] = []
@@ -147,20 +149,21 @@ class Service:
     def _note_faults(self) -> None:
         """What people should know of the clock, of lateness and of the ways to the sirens."""
         for way in self.post.transports:
-            if fault := getattr(way, "fault", ""):
-                self.notes[way.name] = f"sirens over {way.name}: {fault}"
-            else:
-                self.notes.pop(way.name, None)
-        late_ns = self.clock.now_ns() - self.keeper.now_ns
-        if late_ns > LATE_NS:
-            self.notes["lag"] = f"the pipeline is {late_ns * 1e-9:.1f} s behind its inputs"
-        else:
-            self.notes.pop("lag", None)
+            fault = getattr(way, "fault", "")
+            self._note(way.name, f"sirens over {way.name}: {fault}" if fault else "")
+        late_s = (self.clock.now_ns() - self.keeper.now_ns) * 1e-9
+        self._note("lag", f"the pipeline is {late_s:.1f} s behind its inputs" if late_s > LATE_S else "")
         ahead_s = self.clock.ahead_ns() * 1e-9
-        if abs(ahead_s) > 1.0:
-            self.notes["clock"] = f"the machine's clock was set by {-ahead_s:.1f} s; it is followed slowly"
+        set_by = f"the machine's clock was set by {-ahead_s:.1f} s; it is followed slowly"
+        self._note("clock", set_by if abs(ahead_s) > CLOCK_S else "")
+        self._note("recording", self.keeper.fault)
+
+    def _note(self, about: str, sentence: str) -> None:
+        """Have a sentence on the page while it is so."""
+        if sentence:
+            self.notes[about] = sentence
         else:
-            self.notes.pop("clock", None)
+            self.notes.pop(about, None)
 
     def _counts(self) -> dict[str, int]:
         ways = {f"{way.name}: not sent": getattr(way, "unsent", 0) for way in self.post.transports}

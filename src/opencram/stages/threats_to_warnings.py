@@ -14,6 +14,7 @@ All deadlines are stored as times, so that the first tick after a gap acts on th
 warned of the same objects, or one soon after the other, are one raid.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -258,7 +259,7 @@ class _Tick:
         """Whether an impact was due in this zone, or something that endangered it was shot down."""
         if self.told.level == QUIET:
             return False
-        return 0 < self.told.impact_ns <= self.now_ns or not shot.isdisjoint(self.told.tracks)
+        return 0 < self.told.impact_ns <= self.now_ns or any(track in self.told.tracks for track in shot)
 
     # ---- what alerts by itself ----
 
@@ -368,4 +369,4 @@ def _joined(known: Sequence[str], more: Sequence[str]) -> list[str]:
 
 
 def _band(p: float) -> int:
-    return sum(p >= edge for edge in BANDS)
+    return bisect_right(BANDS, p)

@@ -42,6 +42,8 @@ NOTHING = Picture(0.0, 0.0, 0.0, (), "", 0, 0, 0)
 
 
 NEVER_NS = np.iinfo(np.int64).max
+UNSEEN_NS = 5_000_000_000
+"""What gave no plot for so long, five looks of a slow radar, is not waited for: it may give none any more."""
 DRONE_LATE_NS = 60_000_000_000
 """A drone's time is that of its earliest arrival: it may come so much later, by a detour, out of sight."""
 
@@ -84,11 +86,13 @@ def pictures(threats: Threats, rules: ZoneRules, wanted: Iterable[int], now_ns: 
         ),
     )
     tracks = facing.track[rows].tolist()
+    doubled = bool(facing.debris[rows].any())
     asked = (p >= LEAVE_SHARE * rules.pre_alert_p[zones]) | np.isin(zones, np.array(sorted(wanted), np.int64))
     found = {}
     for zone, *told in zip(zones[asked].tolist(), *(column[asked].tolist() for column in columns), strict=True):
         p_any, p_now, p_falls, end, begin, kind, first_ns, next_due_ns, last_ns = told
-        its = tuple(dict.fromkeys(tracks[begin:end]))
+        its = tracks[begin:end]
+        its = tuple(dict.fromkeys(its) if doubled else its)
         found[zone] = Picture(p_any, p_now, p_falls, its, KINDS[kind], first_ns, next_due_ns, last_ns)
     return found
 
@@ -100,7 +104,7 @@ def any_of(p: FloatArray, starts: IntArray) -> FloatArray:
 
 
 def _facing(threats: Threats, rules: ZoneRules, now_ns: int) -> _Facing:
-    """A drone that is still far counts for nothing yet."""
+    """A drone that is still far counts for nothing yet; what falls unseen presses, since waiting teaches nothing."""
     left_s = (threats.impact_time_ns - now_ns) / SECOND_NS
     drone = _flies(threats.cls) & ~threats.debris
     zone = threats.zone
@@ -108,6 +112,7 @@ def _facing(threats: Threats, rules: ZoneRules, now_ns: int) -> _Facing:
     rows = counts[np.argsort(zone[counts], kind="stable")]
     zone, drone = zone[rows], drone[rows]
     pressing = left_s[rows] <= np.where(drone, rules.drone_last_s[zone], rules.last_s[zone])
+    pressing |= ~drone & (now_ns - threats.time_ns[rows] > UNSEEN_NS)
     track, p, impact_ns = threats.track[rows], threats.p_hit[rows], threats.impact_time_ns[rows]
     return _Facing(zone, track, p, impact_ns, drone, threats.debris[rows], pressing)
 

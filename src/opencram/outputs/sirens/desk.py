@@ -10,7 +10,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from opencram.outputs.cap import Provenance
-from opencram.outputs.sirens.messages import ALARMS, Ack, Beat, Bye, Command, Kind, Pulse, Status, ToService, ToSiren
+from opencram.outputs.sirens.messages import (
+    ALARMS,
+    REFUSALS,
+    Ack,
+    Beat,
+    Bye,
+    Command,
+    Kind,
+    Pulse,
+    Status,
+    ToService,
+    ToSiren,
+)
 from opencram.outputs.sirens.orders import (
     MAX_HELPERS,
     SECOND_NS,
@@ -220,7 +232,7 @@ class Desk:
             self._forget(order)
 
     def _refused_by_siren(self, order: Order, ack: Ack, now_ns: int) -> None:
-        self.refuse(f"siren: {ack.reason[:20] or 'no reason'}")
+        self.refuse(f"siren: {ack.reason if ack.reason in REFUSALS else 'other'}")
         self._tell(ack.siren, "refused", f"{order.command.kind} for {order.command.zone}: {ack.reason}", now_ns)
         self.state.seq = max(self.state.seq, ack.newest_seq)
         if order.renewal < MOST_REFUSALS and ack.reason in ("superseded", "expired"):

@@ -2,8 +2,9 @@
 
 The broker is trusted with nothing but delivery: messages carry their own signature, and passwords are derived from
 tokens, not the tokens themselves. A command is published at quality of service 1 (which tells only that the broker has
-it: the siren's own acknowledgement counts), never retained, forgotten by the broker after EXPIRY_S; sessions start
-clean. So a siren that was away is told nothing old when it is back; the desk repeats what still stands.
+it: the siren's own acknowledgement counts), never retained, and forgotten by the broker after ten seconds. So a siren
+that was away is told nothing old when it is back; the desk repeats what still stands. Answers and beats need no more
+than quality 0: one that gets lost is asked for again, and 400 confirmations less let 200 sirens answer sooner.
 """
 
 from __future__ import annotations
@@ -12,20 +13,13 @@ import asyncio
 import base64
 import hmac
 import ipaddress
-import logging
-import socket
-import ssl
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+import time
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import aiomqtt
-from paho.mqtt.client import MQTT_ERR_SUCCESS
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
-
 from opencram.errors import InputError
+from opencram.outputs.sirens.connection import Broker, Connection, Will, keep_connected, trusted
 from opencram.outputs.sirens.messages import MAX_BYTES
 from opencram.outputs.sirens.runner import BEAT_S, Runner
 from opencram.outputs.sirens.transport import Lost, Received
@@ -38,24 +32,8 @@ COMMAND, ACK, BEAT = "cmd", "ack", "beat"
 CA_FILE = "mqtt-ca.crt"
 """The broker's certificate authority lies beside the token: what it has not signed is no broker of ours."""
 PORTS = {"mqtts": 8883, "mqtt": 1883}
-
-EXPIRY_S = 10
-"""The desk repeats what is not acknowledged far sooner, so what the broker kept for longer is never missed."""
-KEEPALIVE_S = 3
-"""A broker ends a connection that is silent for one and a half times this (MQTT 5, 3.1.2.10); Mosquitto 2.0 looks for
-such every five seconds."""
-ANSWER_S = 5.0
-BACK_OFF_S = (0.1, 2.0)
-"""The first wait before connecting again, and the longest; it doubles while connections end young."""
-YOUNG_S = 10.0
-MAX_WAITING = 2_000
-"""Messages that the broker has not confirmed, and received ones not yet looked at: beyond, they are refused."""
-
-NO_DELAY = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-_quiet = logging.getLogger(__name__)
-_quiet.setLevel(logging.CRITICAL)
-"""What goes wrong is told by `fault`, once, and not by a library's log line each time."""
+MOST_PER_SECOND = 100
+"""What a siren says beyond is passed over: it is broken, or somebody else."""
 
 
 def password(secret: bytes) -> str:
@@ -82,38 +60,6 @@ def siren_broker(url: str, siren_id: str, token_file: Path) -> Broker:
     return broker(url, siren_id, read_token(token_file).encode(), token_file.parent)
 
 
-@dataclass(frozen=True)
-class Broker:
-    """Where the broker is, and as whom to connect; `tls` is None for one on this machine without it."""
-
-    host: str
-    port: int
-    user: str
-    password: str
-    tls: ssl.SSLContext | None
-
-    def client(self, will: aiomqtt.Will | None) -> Client:
-        """A new connection, to be entered; each has its own, so that nothing unsent passes from one to the next."""
-        return Client(
-            self.host,
-            self.port,
-            username=self.user,
-            password=self.password,
-            identifier=self.user,
-            protocol=aiomqtt.ProtocolVersion.V5,
-            clean_start=True,
-            keepalive=KEEPALIVE_S,
-            timeout=ANSWER_S,
-            will=will,
-            tls_context=self.tls,
-            socket_options=[NO_DELAY],
-            max_inflight_messages=MAX_WAITING,
-            max_queued_outgoing_messages=MAX_WAITING,
-            max_queued_incoming_messages=MAX_WAITING,
-            logger=_quiet,
-        )
-
-
 def broker(url: str, user: str, secret: bytes, folder: Path) -> Broker:
     """The broker at `mqtts://HOST[:PORT]`, or at `mqtt://` on this machine; `folder` holds its CA_FILE.
 
@@ -133,29 +79,6 @@ def broker(url: str, user: str, secret: bytes, folder: Path) -> Broker:
     return Broker(parts.hostname, port, user, password(secret), tls)
 
 
-def trusted(authority: Path) -> ssl.SSLContext:
-    """TLS that takes certificates of this authority alone, with the right name and in their time."""
-    try:
-        context = ssl.create_default_context(cafile=str(authority))
-        context.sslsocket_class = _ClosedWhenRefused
-        return context
-    except FileNotFoundError:
-        raise InputError(f"{authority}: found no such file, expected the certificate authority of the broker") from None
-    except (ssl.SSLError, OSError):
-        raise InputError(f"{authority}: found no certificate in it, expected that of the broker's authority") from None
-
-
-class _ClosedWhenRefused(ssl.SSLSocket):
-    """The MQTT library forgets a socket whose handshake fails: with a refused broker, one every two seconds."""
-
-    def do_handshake(self, block: bool = False) -> None:
-        try:
-            super().do_handshake(block)
-        except OSError:
-            self.close()
-            raise
-
-
 def check_names(siren_ids: Iterable[str]) -> None:
     """InputError for an id that cannot be a topic, or that is the service's own name."""
     for siren_id in siren_ids:
@@ -172,57 +95,6 @@ def _is_this_machine(host: str) -> bool:
         return False
 
 
-class Client(aiomqtt.Client):
-    """aiomqtt's client, and a way to publish that does not wait."""
-
-    def publish_now(self, topic: str, data: bytes) -> bool:
-        """Hand a message to the operating system; False where there is no connection or too much waits.
-
-        The library's own `publish` waits for the broker's receipt, which says nothing of the siren.
-        """
-        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-        properties.MessageExpiryInterval = EXPIRY_S
-        return self._client.publish(topic, data, qos=1, properties=properties).rc == MQTT_ERR_SUCCESS
-
-
-def said(error: aiomqtt.MqttError | ValueError, at: Broker) -> str:
-    """What is wrong with a connection, in a sentence for people."""
-    where = f"the broker at {at.host}:{at.port}"
-    text = str(error)
-    if "certificate verify failed" in text:
-        return f"{where} is refused for its certificate: {text.split('failed: ')[-1].split(' (_ssl')[0]}"
-    if isinstance(error, aiomqtt.MqttCodeError) and error.rc == 135:  # not authorized: MQTT 5, 3.2.2.2
-        return f"{where} refuses the name '{at.user}' or its password"
-    if isinstance(error, aiomqtt.MqttCodeError):
-        return f"{where} ended the connection ({text.split('] ')[-1]})"
-    return f"{where} is not reached ({text})"
-
-
-async def keep_connected(
-    at: Broker,
-    will: Callable[[], aiomqtt.Will | None],
-    session: Callable[[Client], Awaitable[None]],
-    on_fault: Callable[[str], None],
-) -> None:
-    """Connect, run `session` for as long as the connection lasts, and again, until cancelled.
-
-    `on_fault` is told a sentence whenever a connection fails or ends.
-    """
-    clock = asyncio.get_running_loop().time
-    wait_s = BACK_OFF_S[0]
-    while True:
-        began_s = clock()
-        try:
-            async with at.client(will()) as client:
-                await session(client)
-        except (aiomqtt.MqttError, ValueError) as error:
-            on_fault(said(error, at))
-        if clock() - began_s > YOUNG_S:
-            wait_s = BACK_OFF_S[0]
-        await asyncio.sleep(wait_s)
-        wait_s = min(2.0 * wait_s, BACK_OFF_S[1])
-
-
 class MqttSirens:
     """The service's side: a `Transport`. `run` keeps it connected; `fault` says why it is not, or nothing."""
 
@@ -233,38 +105,44 @@ class MqttSirens:
         self.fault = "not yet connected"
         self.unsent = 0
         """Messages that were not handed over, for want of a connection or because too many waited."""
+        self.refused = 0
+        """Messages that were passed over because their siren said too much."""
         self._at = at
         self._received, self._lost = received, lost
-        self._client: Client | None = None
-        self._heard: dict[str, None] = {}
+        self._connection: Connection | None = None
+        self._heard: dict[str, tuple[float, int]] = {}
+        """Who was heard on this connection; since when its present second is, and how much it said in it."""
 
     def send(self, siren_id: str, data: bytes) -> bool:
         """See `Transport`. One that was not heard since the broker came back is told too: it may be there."""
-        sent = self._client is not None and self._client.publish_now(f"{COMMAND}/{siren_id}", data)
+        sent = self._connection is not None and self._connection.publish(f"{COMMAND}/{siren_id}", data, qos=1)
         self.unsent += not sent
         return sent and siren_id in self._heard
 
     async def run(self) -> None:
         """Stay connected until cancelled; a broker that is gone is no error, it is `fault`."""
-        await keep_connected(self._at, lambda: None, self._session, self._fail)
+        await keep_connected(self._session, self._fail)
 
-    async def _session(self, client: Client) -> None:
-        await client.subscribe([(f"{ACK}/+", 1), (f"{BEAT}/+", 1)])
-        self._client, self.fault = client, ""
-        try:
-            async for message in client.messages:
-                self._take(message)
-        finally:
-            self._client = None
-            heard, self._heard = self._heard, {}
-            for siren_id in heard:
-                self._lost(siren_id, self.name)
+    async def _session(self) -> None:
+        async with Connection(self._at, self._take) as connection:
+            await connection.subscribe(f"{ACK}/+", f"{BEAT}/+", qos=0)
+            self._connection, self.fault = connection, ""
+            try:
+                await connection.ended()
+            finally:
+                self._connection = None
+                heard, self._heard = self._heard, {}
+                for siren_id in heard:
+                    self._lost(siren_id, self.name)
 
-    def _take(self, message: aiomqtt.Message) -> None:
-        siren_id = message.topic.value.partition("/")[2]
-        if len(self._heard) < MAX_WAITING:
-            self._heard[siren_id] = None
-        self._received(siren_id, _data(message), self.name)
+    def _take(self, topic: str, data: bytes) -> None:
+        siren_id, now_s = topic.partition("/")[2], time.monotonic()
+        since_s, count = self._heard.get(siren_id, (now_s, 0))
+        self._heard[siren_id] = (now_s, 1) if now_s - since_s > 1.0 else (since_s, count + 1)
+        if count > MOST_PER_SECOND:
+            self.refused += 1
+        else:
+            self._received(siren_id, data[: MAX_BYTES + 1], self.name)
 
     def _fail(self, fault: str) -> None:
         self.fault = fault
@@ -274,28 +152,23 @@ async def mqtt_link(runner: Runner, at: Broker) -> None:
     """A siren's side: stay connected to the broker until cancelled, hear commands, answer, and beat."""
     siren_id = runner.device.siren
 
-    async def session(client: Client) -> None:
-        await client.subscribe(f"{COMMAND}/{siren_id}", qos=1)
-        runner.links["mqtt"] = lambda data: client.publish_now(f"{ACK}/{siren_id}", data)
-        runner.told_of_link("mqtt", "")
-        beating = asyncio.create_task(_keep_beating(runner, client))
-        try:
-            async for message in client.messages:
-                runner.received(_data(message))
-        finally:
-            beating.cancel()
-            runner.links.pop("mqtt", None)
+    async def session() -> None:
+        will = Will(f"{BEAT}/{siren_id}", runner.bye())
+        async with Connection(at, lambda _, data: runner.received(data[: MAX_BYTES + 1]), will) as connection:
+            await connection.subscribe(f"{COMMAND}/{siren_id}", qos=1)
+            runner.links["mqtt"] = lambda data: connection.publish(f"{ACK}/{siren_id}", data, qos=0)
+            runner.told_of_link("mqtt", "")
+            beating = asyncio.create_task(_keep_beating(runner, connection))
+            try:
+                await connection.ended()
+            finally:
+                beating.cancel()
+                runner.links.pop("mqtt", None)
 
-    will = lambda: aiomqtt.Will(f"{BEAT}/{siren_id}", runner.bye(), qos=1)  # noqa: E731
-    await keep_connected(at, will, session, lambda fault: runner.told_of_link("mqtt", fault))
+    await keep_connected(session, lambda fault: runner.told_of_link("mqtt", fault))
 
 
-async def _keep_beating(runner: Runner, client: Client) -> None:
+async def _keep_beating(runner: Runner, connection: Connection) -> None:
     while True:
-        client.publish_now(f"{BEAT}/{runner.device.siren}", runner.beat())
+        connection.publish(f"{BEAT}/{runner.device.siren}", runner.beat(), qos=0)
         await asyncio.sleep(BEAT_S)
-
-
-def _data(message: aiomqtt.Message) -> bytes:
-    """The bytes of a message, of one that is too long no more than shows that it is."""
-    return bytes(message.payload[: MAX_BYTES + 1]) if isinstance(message.payload, bytes | bytearray) else b""

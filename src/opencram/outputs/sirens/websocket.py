@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MAX_CONNECTIONS = 4
 """Of one siren at a time, so that a half-dead one does not keep the siren out; the oldest is closed for one more."""
+MAX_UNPROVEN = 100
+"""Connections beyond those that the sirens may have; one more is refused."""
 FIRST_BEAT_S = 3.0
 """A connection that has not proved within this time whose it is, is closed."""
 MOST_PER_SECOND = 100
@@ -92,9 +94,13 @@ class WebSocketSirens:
         return len(self._open)
 
     def _screen(self, connection: ServerConnection, request: Request) -> Response | None:
-        if _id_in(request.path) in self._ids:
+        most = MAX_CONNECTIONS * len(self._ids) + MAX_UNPROVEN
+        full = self._server is not None and len(self._server.connections) >= most
+        if _id_in(request.path) in self._ids and not full:
             return None
         self.refused += 1
+        if full:
+            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections.\n")
         return connection.respond(HTTPStatus.NOT_FOUND, "No siren of this site has this id.\n")
 
     async def _talk(self, connection: ServerConnection) -> None:
