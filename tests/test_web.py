@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -425,20 +424,13 @@ def test_a_client_that_takes_nothing_loses_pictures_then_its_place_and_others_no
 # ---- the two processes ----------------------------------------------------------------------------------------------
 
 
-def web_process() -> int:
-    found = subprocess.run(
-        ["pgrep", "-P", str(os.getpid()), "-f", "opencram.serve.web"], capture_output=True, text=True, check=True
-    )
-    return int(found.stdout.split()[-1])
-
-
 def test_a_web_process_that_dies_is_started_again_and_tells_what_stands(tmp_path: Path) -> None:
     with serving(tmp_path) as stub:
         alert = stub.web.tell(warning("base", "alert"))
         stub.tell_drill("notice", ("town",))
         with feed(stub) as client:
             assert json.loads(client.recv(timeout=5))["seq"] == alert + 1
-            os.kill(web_process(), signal.SIGKILL)
+            os.kill(stub.web.pid, signal.SIGKILL)
             is_cut_off(client)
         missed = stub.web.tell(warning("camp", "alert"))
         with feed(stub, f"?run=r1&after={alert + 1}") as client:
@@ -453,7 +445,7 @@ def test_a_web_process_that_dies_is_started_again_and_tells_what_stands(tmp_path
 def test_telling_takes_no_longer_when_the_web_process_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webprocess, "STALL_S", 3.0)
     with serving(tmp_path) as stub:
-        hung = web_process()
+        hung = stub.web.pid
         os.kill(hung, signal.SIGSTOP)
         begun_s = time.monotonic()
         for _ in range(2_000):  # a megabyte, more than the link holds
@@ -468,7 +460,7 @@ def test_telling_takes_no_longer_when_the_web_process_hangs(tmp_path: Path, monk
 
 def test_the_web_process_ends_with_its_pipeline(tmp_path: Path) -> None:
     with serving(tmp_path) as stub:
-        child = web_process()
+        child = stub.web.pid
         with feed(stub) as client:
             heard(client, "state")
             threading.Timer(0.1, stub.web.close).start()

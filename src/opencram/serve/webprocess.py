@@ -117,7 +117,7 @@ class WebProcess:
         on_note: OnNote,
         command: Sequence[str] = (sys.executable, "-m", "opencram.serve.web"),
     ) -> None:
-        self.hello, self.starts = hello, 0
+        self.hello, self.starts, self.pid = hello, 0, 0
         self.clients, self.counts = 0, dict[str, int]()
         self._listening, self._token_file, self._command = listening, token_file, command
         self._on_act, self._on_note = on_act, on_note
@@ -190,6 +190,7 @@ class WebProcess:
             [*self._command, *map(str, fds), str(self._token_file)], pass_fds=fds, start_new_session=True
         )
         theirs.close()
+        self.pid = process.pid
         self.starts, self._broken = self.starts + 1, threading.Event()
         ours.settimeout(STALL_S)
         reading = threading.Thread(target=self._read, args=(ours, self._broken), name="web-acts", daemon=True)
