@@ -69,6 +69,7 @@ def test_an_alarm_is_told_everywhere_and_its_end_refers_to_it_after_a_kill(
     with Village(tmp_path, write_site(tmp_path, all_clear_s=2.0), *options) as village:
         village.start_service()
         assert read(f"{village.http}/cap/atom.xml").find("a:entry", ATOM) is None
+        assert village.get("/api/phrases")["spoken"]["alert"]["any"]["en"] == "Alert. Take cover now."
         assert village.post("/api/alarm", {"zone": "base"})[0] == 200
         village.until(lambda: feed(village))
         village.until(lambda: (tmp_path / "told").read_text())

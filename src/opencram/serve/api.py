@@ -17,6 +17,7 @@ from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 
 from opencram import __version__
+from opencram.outputs.phrases import phrases
 from opencram.serve.acts import Acts, DrillAct, TestAct, ZoneAct, targets
 from opencram.serve.cap_routes import cap_routes
 from opencram.serve.feed import Client, Feed
@@ -173,6 +174,11 @@ def _pages(app: FastAPI, feed: Feed) -> None:
     async def phone(zone: str) -> Response:
         _known_zone(feed, zone)
         return _static("phone.html", "text/html")
+
+    @app.get("/api/phrases", **_answers(dict[str, Any]))
+    async def every_phrase() -> Response:
+        """All that people are told, in every language."""
+        return Json(phrases().all())
 
     @app.get("/static/{name}", include_in_schema=False)
     async def static(name: str) -> Response:

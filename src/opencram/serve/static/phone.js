@@ -20,6 +20,15 @@ function drillWords(feed, drill) {
   return ["DRILL", null, "This is an exercise: nothing is coming. Practise taking cover."];
 }
 
+let phrases = null; // the catalogue: what it lacks, or where it does not come, is said in English alone
+fetch("/api/phrases").then((answer) => answer.json()).then((found) => { phrases = found; }).catch(() => {});
+
+function instruction(zone, state, drill, language) {
+  if (drill) state = drill.phase === "notice" ? "drill-notice" : "alert";
+  const kinds = phrases?.instruction?.[state];
+  return (kinds?.[drill ? "drill" : zone.last?.kind] ?? kinds?.any)?.[language] ?? "";
+}
+
 function draw(feed) {
   const zone = feed.state?.zones[0];
   const quiet = zone?.state === "quiet";
@@ -39,6 +48,9 @@ function draw(feed) {
   show("state", text);
   show("count", until && !feed.lost ? (until > feed.now ? String(seconds(until - feed.now)) : "NOW") : "");
   show("do", advice);
+  for (const language of ["fr", "ar"]) {
+    show(`do-${language}`, unknown && quiet ? "" : instruction(zone, word(feed, zone), drill, language));
+  }
   show("when", zone.last && !drill ? `${zone.last.state} at ${clock(zone.last.time_ms)}` : "");
   show("site", `${feed.state.title} · ${clock(feed.now)}`);
 }
