@@ -33,6 +33,8 @@ MOST_FORGOTTEN = 100
 """First plots looked at in a scan, the oldest first, whether their track has been without another for too long."""
 FORGET_NS = 30_000_000_000
 """A track without plots for so long is not asked for any more: the tracker lets go of it sooner."""
+RCS_PLOTS = 30.0
+"""The mean cross-section is over about so many plots: a track may pass to another object, and its size tells."""
 MOST_RENEWED = 6_000
 """Plots in the fits that one scan renews: some 50 ms; what is left waits for the next scan, the latest to land last."""
 
@@ -167,7 +169,9 @@ class Fits:
         book[B_COUNT] = n + 1
         self.newest_ns[slot] = max(int(self.newest_ns[slot]), plot.time_ns)
         if not math.isnan(plot.rcs_dbsm):
-            self.arrays["rcs"][slot] += (plot.rcs_dbsm, 1.0)
+            rcs = self.arrays["rcs"][slot]
+            rcs *= min(1.0, (RCS_PLOTS - 1.0) / max(rcs[1], 1.0))
+            rcs += (plot.rcs_dbsm, 1.0)
 
     def follow(self, slots: IntArray, layout: Layout) -> None:
         """Bring the fits of `slots`, in order of urgency, up to their newest plots."""
