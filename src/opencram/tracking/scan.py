@@ -11,7 +11,7 @@ from opencram.physics.kernel import device, kernel
 from opencram.physics.layout import RANGE_RATE_SPAN_MPS
 from opencram.tables import BALLISTIC, CONFIRMED, OTHER, TENTATIVE, BoolArray, FloatArray, IntArray
 from opencram.tracking.association import FREE, assign, crowding, evidence
-from opencram.tracking.bank import BEST, BORN, COUNT, DEBRIS, FED, FELL, FLEW, MODEL, SCORE, STATUS, TIME
+from opencram.tracking.bank import AMONG, BEST, BORN, COUNT, DEBRIS, FED, FELL, FLEW, MODEL, SCORE, STATUS, TIME
 from opencram.tracking.filters import CRUISE, MODELS, STATES, carry_and_update, room, start_track, update
 from opencram.tracking.lifecycle import COAST_LOOKS, CONFIRMED_DROP, HIGHEST_SCORE, LONGEST_COAST_S, TENTATIVE_DROP
 from opencram.tracking.noise import learn_noise
@@ -32,7 +32,9 @@ KNOWN_VELOCITY_SHARE = 0.1
 FLYER_MPS, FLYER_NS = 90.0, 5_000_000_000
 """What has flown slower than this for so long, drones and birds do, was not fired and is never called ballistic;"""
 SLOW_MPS, SLOW_FALLS_NS = 50.0, 2_000_000_000
-"""and what is slower than this must seem to fall for so long: a track that hops from bird to bird does for a second."""
+"""what is slower than this must seem to fall for so long: a track that hops from bird to bird does for a second;"""
+AMONG_FALLS_NS = 1_000_000_000
+"""and what began among flyers for so long: by then a track that shot from one end of a flock to the other is out."""
 
 
 @device
@@ -67,7 +69,8 @@ def _call(mean: FloatArray, cov: FloatArray, mode: FloatArray, whole: IntArray, 
         whole[MODEL] = BALLISTIC if p >= CALL_OTHER else OTHER
         return
     known = math.sqrt(spread[3, 3] + spread[4, 4] + spread[5, 5]) <= KNOWN_VELOCITY_SHARE * speed
-    fired = debris or (whole[FLEW] < FLYER_NS and (speed > SLOW_MPS or whole[FELL] >= SLOW_FALLS_NS))
+    least_ns = SLOW_FALLS_NS if speed < SLOW_MPS else AMONG_FALLS_NS if whole[AMONG] != 0 else 0
+    fired = debris or (whole[FLEW] < FLYER_NS and whole[FELL] >= least_ns)
     whole[MODEL] = BALLISTIC if p > CALL_BALLISTIC and known and fired else OTHER
 
 
