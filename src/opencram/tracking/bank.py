@@ -14,7 +14,7 @@ FLEW, FELL, AMONG, WHOLE = range(13, 17)
 model, as in `tables`; whether it is debris; in how many scans it was seen beside an older track that it agrees with,
 and in how many in a row only one of the two had a plot; the sensor of its newest plot, by whose looks it is given up,
 for another may not see it at all; how many of its newest plots it shared with another track, and with which, once that
-has lasted (0: with none); whether it has been seen to move; for how long (ns) it has flown slowly without falling, and
+has lasted (0: with none); whether it has been seen to move; for how long (ns) in all it has flown without falling, and
 how long it has now been falling; whether it began among flyers."""
 SCORE, BEST, REAL = range(3)
 """Columns of `Bank.real`: logarithm of the odds that there is an object, and the highest that it has been."""

@@ -30,9 +30,11 @@ CALL_BALLISTIC, CALL_OTHER = 0.9, 0.5
 KNOWN_VELOCITY_SHARE = 0.1
 """And not before its velocity is known to this share of its speed: an earlier prediction would point anywhere."""
 FLYER_MPS, FLYER_NS = 90.0, 5_000_000_000
-"""What has flown slower than this for so long, drones and birds do, was not fired and is never called ballistic;"""
-SLOW_MPS, SLOW_FALLS_NS = 50.0, 2_000_000_000
-"""what is slower than this must seem to fall for so long: a track that hops from bird to bird does for a second;"""
+"""What has flown without falling for so long was not fired: slower than this, as drones and birds are, it is never
+called ballistic;"""
+SLOW_MPS, LONG_FALL_NS = 50.0, 2_000_000_000
+"""if it is faster, and if anything is slower than this, it must seem to fall for so long first: a track that hops from
+bird to bird does for a second, a rocket that passed through a flock goes on;"""
 AMONG_FALLS_NS = 1_000_000_000
 """and what began among flyers for so long: by then a track that shot from one end of a flock to the other is out."""
 
@@ -61,16 +63,14 @@ def _call(mean: FloatArray, cov: FloatArray, mode: FloatArray, whole: IntArray, 
     v, spread = mean[BALLISTIC], cov[BALLISTIC]
     speed = math.sqrt(v[3] * v[3] + v[4] * v[4] + v[5] * v[5])
     whole[FELL] = whole[FELL] + passed_ns if p > CALL_BALLISTIC else 0
-    if speed > FLYER_MPS:
-        whole[FLEW] = 0
-    elif p < CALL_OTHER:
-        whole[FLEW] += passed_ns
+    whole[FLEW] += passed_ns if p < CALL_OTHER else 0
     if called == BALLISTIC:
         whole[MODEL] = BALLISTIC if p >= CALL_OTHER else OTHER
         return
     known = math.sqrt(spread[3, 3] + spread[4, 4] + spread[5, 5]) <= KNOWN_VELOCITY_SHARE * speed
-    least_ns = SLOW_FALLS_NS if speed < SLOW_MPS else AMONG_FALLS_NS if whole[AMONG] != 0 else 0
-    fired = debris or (whole[FLEW] < FLYER_NS and whole[FELL] >= least_ns)
+    flyer = whole[FLEW] >= FLYER_NS
+    least_ns = LONG_FALL_NS if flyer or speed < SLOW_MPS else AMONG_FALLS_NS if whole[AMONG] != 0 else 0
+    fired = debris or (whole[FELL] >= least_ns and not (flyer and speed < FLYER_MPS))
     whole[MODEL] = BALLISTIC if p > CALL_BALLISTIC and known and fired else OTHER
 
 
