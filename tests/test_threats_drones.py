@@ -31,9 +31,7 @@ from threat_rows import (
     Run,
     at,
     drone,
-    falls,
     rows,
-    track,
 )
 
 
@@ -116,18 +114,11 @@ def test_what_jumps_and_stays_or_wanders_does_not_come_on() -> None:
             assert rows(run.tick(float(k), seen)) == {}
 
 
-def test_what_has_flown_slowly_was_not_fired() -> None:
-    """A flock that sinks for a moment may fit a bomb's flight; a track that began as a rocket's may too, and counts."""
+def test_a_name_that_one_jump_gave_does_not_make_a_bird_a_drone() -> None:
+    """A track that hops between birds has a drone's speed for a second, but comes on as slowly as they do."""
     run = Run()
-    come(run, (-1000.0, 0.0, 100.0, 15.0, 0.0, 0.0, 8.5), cls=UNKNOWN)
-    sinks = {"mean": (-985.0, 0.0, 100.0, 15.0, 0.0, -20.0, 8.5), "seconds": 1.0}
-    assert rows(run.tick(1.0, track(**sinks), falls((0.0, 0.0), 6.0))) == {}
-    assert rows(Run().tick(1.0, track(**sinks), falls((0.0, 0.0), 6.0))) != {}
-    # a rocket that took over the flock's track is fast
-    fast = {"mean": (-900.0, 0.0, 200.0, 250.0, 0.0, -80.0, 8.5), "seconds": 4.0}
-    for k in range(8):
-        run.tick(2.0 + k / 4.0, track(**(fast | {"seconds": 2.0 + k / 4.0})))
-    assert rows(run.tick(4.0, track(**fast), falls((0.0, 0.0), 7.0, seconds=4.0))) != {}
+    come(run, (-4000.0, 0.0, 100.0, 15.0, 0.0, 0.0, 8.5), for_s=40, cls=UNKNOWN)
+    assert rows(run.tick(40.0, drone(40.0, mean=(-3400.0, 0.0, 100.0, 45.0, 0.0, 0.0, 8.5)))) == {}
 
 
 def test_lost_drone_stands_until_it_would_have_come() -> None:

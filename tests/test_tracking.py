@@ -5,13 +5,15 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
+from opencram.physics.flight import fly
 from opencram.physics.layout import layout_of
+from opencram.physics.path import ground_impact_of
 from opencram.physics.threats import catalogue, class_index
 from opencram.site import Site
 from opencram.stages.plots_to_tracks import TracksState, let_go, limits_hit, note_breakups, plots_to_tracks
 from opencram.stages.tracks_to_impacts import ImpactsState, tracks_to_impacts
 from opencram.tables import BALLISTIC, CONFIRMED, UNKNOWN, Effect, Hypotheses, Impacts, Plots, Tracks
-from skies import Shot, level, plots_of, scans, shot
+from skies import STEP_S, Shot, level, plots_of, scans, shot
 from small_site import SECOND_NS, START_NS, site_of, square
 
 Seen = tuple[Tracks, Hypotheses, Impacts]
@@ -165,6 +167,32 @@ def test_what_flies_level_is_not_said_to_fall(site: Site) -> None:
         assert len(confirmed(seen)) == 1
         assert not any(len(impacts) for _, _, impacts in seen[50:])
         assert seen[-1][0].cls[0] == class_index(cls)
+
+
+def dropped(site: Site, carried_s: float) -> Shot:
+    """A bomb that falls after having been carried level for a while at a bird's speed."""
+    layout = layout_of(site)
+    start = np.array([3_000.0, 0.0, 1_500.0, -15.0, 0.0, 0.0, catalogue()["mortar-81"].ln_beta])
+    fall = fly(start, STEP_S, 1000, layout.env, layout.air, np.array(catalogue()["mortar-81"].drag))
+    before = np.tile(start, (round(carried_s / STEP_S), 1))
+    before[:, 0] += 15.0 * STEP_S * np.arange(len(before), 0, -1)
+    path = np.vstack([before, fall])
+    return Shot(0.0, path, ground_impact_of(path, STEP_S, layout.env))
+
+
+def test_what_has_flown_slowly_was_not_fired(site: Site) -> None:
+    """A flock that sinks for a moment may fit a bomb's flight; what is seen to fall from the first on counts."""
+    assert not ballistic(follow(site, scans([dropped(site, 12.0)], 3, 19.0)))
+    assert ballistic(follow(site, scans([dropped(site, 0.0)], 3, 7.0)))
+
+
+def test_the_size_is_that_of_what_is_followed_now(site: Site) -> None:
+    """A bird's track that went over to a helicopter, flying through the flock, is a helicopter ten seconds later."""
+    sky = list(scans([level((5_000.0, 500.0, 700.0), (-77.0, 3.0, 0.0), 60.0)], 3, 60.0))
+    for time_ns, scan in sky:
+        scan.rcs_dbsm[:] = -22.0 if time_ns < sky[0][0] + 40 * SECOND_NS else 4.5
+    seen = follow(site, sky)
+    assert {int(tracks.cls[0]) for tracks, _, _ in seen[500:] if len(tracks)} == {class_index("helicopter")}
 
 
 def test_a_drone_whose_size_is_not_told_may_be_a_light_aircraft(site: Site) -> None:

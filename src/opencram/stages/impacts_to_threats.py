@@ -51,10 +51,10 @@ FORGET_NS = 600_000_000_000
 
 FASTEST_MPS = 90.0
 DRONE_CEILING_M = 3_000.0
+SLOWEST_SHARE = 0.8
+"""A named drone flies at this share of its class's least speed at least: head wind slows it."""
 LEVEL_SHARE = 0.35
 """An unknown object that sinks faster than this share of its ground speed falls rather than flies."""
-FLEW_NS = 4_000_000_000
-"""What flew slowly for so long is nothing that was fired, even if it sinks."""
 VELOCITY_SETTLES_S = 3.0
 """A drone's velocity is averaged over about this long: a filter that allows for turns leaves it noisy."""
 COURSE_SIGMA_RAD = math.radians(25.0)
@@ -116,8 +116,6 @@ class Seen:
     steady_enu_mps: FloatArray
     """Its velocity (3,), averaged over VELOCITY_SETTLES_S."""
     course: Course
-    flew_ns: int
-    """For how long it has flown, neither ballistic nor faster than drones."""
     own: Own
 
 
@@ -190,7 +188,6 @@ def _remember(state: ThreatsState, tracks: Tracks, now_ns: int, site: Site) -> N
             cls=int(tracks.cls[row]),
             steady_enu_mps=steady,
             course=note(last.course if last else None, time_ns, tracks.mean[row]),
-            flew_ns=_flew_ns(last, bool(tracks.model[row] == BALLISTIC), time_ns, steady),
             own=still_own(last.own if last else None, time_ns, tracks.mean[row], steady, site),
         )
     state.seen = {track: s for track, s in state.seen.items() if s.time_ns > now_ns - FORGET_NS}
@@ -203,12 +200,6 @@ def _steadied(last: Seen | None, vel_enu_mps: FloatArray, time_ns: int) -> Float
         return vel_enu_mps.copy()
     kept = math.exp(-max(time_ns - last.time_ns, 0) * 1e-9 / VELOCITY_SETTLES_S)
     return vel_enu_mps + kept * (last.steady_enu_mps - vel_enu_mps)
-
-
-def _flew_ns(last: Seen | None, ballistic: bool, time_ns: int, vel_enu_mps: FloatArray) -> int:
-    if last is None or math.hypot(*vel_enu_mps.tolist()) > FASTEST_MPS:
-        return 0
-    return last.flew_ns + (0 if ballistic else time_ns - last.time_ns)
 
 
 def _renew(
@@ -255,8 +246,7 @@ def _falling(
 ) -> Standing:
     """Threats of all tracks that have hypotheses, from the mixture over what each may be."""
     harmful = np.array([_classes()[c].family != "innocent" for c in hypotheses.cls.tolist()], np.bool_)
-    fired = np.array([state.seen[t].flew_ns < FLEW_NS if t in state.seen else True for t in hypotheses.track.tolist()])
-    found = hypotheses.take(harmful & fired.astype(np.bool_) & np.isfinite(hypotheses.impact_enu_m).all(axis=1))
+    found = hypotheses.take(harmful & np.isfinite(hypotheses.impact_enu_m).all(axis=1))
     if not len(found):
         return Standing()
     hazards = np.array([_classes()[c].hazard_radius_m for c in found.cls.tolist()])
@@ -339,10 +329,19 @@ def _flying(state: ThreatsState, tracks: Tracks, site: Site, now_ns: int) -> Sta
     together = Standing()
     for row in _drone_rows(alive):
         seen = state.seen[int(alive.track[row])]
-        slowest_mps = site.policy.drone.unknown_from_mps if seen.cls == UNKNOWN else 0.0
-        if not seen.own.yes and comes_on(seen.course, seen.time_ns, slowest_mps, FASTEST_MPS):
+        if not seen.own.yes and comes_on(seen.course, seen.time_ns, _slowest_mps(seen.cls, site), FASTEST_MPS):
             together = together.plus(_reach(alive, row, seen.steady_enu_mps, layout_of(site), now_ns))
     return together
+
+
+def _slowest_mps(cls: int, site: Site) -> float:
+    """How fast a course must be to be a drone's: what the class flies at least, and of what nothing names the site's.
+
+    The name may come of one moment's speed, at which a track jumped from one bird to another.
+    """
+    if cls == UNKNOWN:
+        return site.policy.drone.unknown_from_mps
+    return SLOWEST_SHARE * _classes()[cls].speed_mps[0]
 
 
 def _drone_rows(tracks: Tracks) -> list[int]:

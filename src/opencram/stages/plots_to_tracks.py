@@ -26,7 +26,23 @@ from opencram.tables import (
     Tracks,
 )
 from opencram.tracking import cluttermap, lifecycle
-from opencram.tracking.bank import BORN, COUNT, DEBRIS, FED, MODEL, MOVED, REAL, SCORE, STATUS, TIME, TRACK, WHOLE, Bank
+from opencram.tracking.bank import (
+    AMONG,
+    BORN,
+    COUNT,
+    DEBRIS,
+    FED,
+    FLEW,
+    MODEL,
+    MOVED,
+    REAL,
+    SCORE,
+    STATUS,
+    TIME,
+    TRACK,
+    WHOLE,
+    Bank,
+)
 from opencram.tracking.clutter import Learnt, learn_detection, learn_false, volume_of
 from opencram.tracking.cluttermap import BARREN, NO_TRACK, ClutterMap
 from opencram.tracking.events import Events
@@ -35,12 +51,14 @@ from opencram.tracking.gating import candidates
 from opencram.tracking.lifecycle import confirm, twins
 from opencram.tracking.mates import ask_mates
 from opencram.tracking.noise import as_stated, no_plots
-from opencram.tracking.scan import begin, given_up, settle, tell, use_plots
+from opencram.tracking.scan import FLYER_NS, begin, given_up, settle, tell, use_plots
 
 GENERIC_SHAPE = "shell-155"
 """Whose drag curve the filter flies before the class is known; the ballistic coefficient takes up the difference."""
 MOST_EVENTS = 1_000
 """So many of a tick are told; more happen to no raid."""
+AMONG_M = 200.0
+"""What begins this near a bird, east, north and up, may be of its flock: flocks are up to some 200 m wide (assumed)."""
 STILL_MPS, STILL_SIGMAS = 3.0, 2.5
 """A confirmed track that was never faster than this, in all that is known of its speed, is clutter."""
 BREAKUP_LASTS_NS = 12_000_000_000
@@ -321,10 +339,18 @@ def _give_birth(state: TracksState, free: IntArray, look: Look) -> IntArray:
     whole[:, BORN] = whole[:, TIME] = time_ns
     whole[:, FED] = look.sensor
     whole[:, COUNT], whole[:, STATUS], whole[:, MODEL], whole[:, DEBRIS] = 1, TENTATIVE, OTHER, debris
+    whole[:, AMONG] = _among_flyers(state.bank, mean[:, OTHER, :3])
     mode, real = np.full((n, MODELS), MODEL_PRIOR), np.full((n, REAL), lifecycle.BIRTH_SCORE)
     state.bank.append(Bank(whole, real, mean, cov, mode, no_plots(n), as_stated(n)))
     state.next_track += n
     return able
+
+
+def _among_flyers(bank: Bank, pos_enu_m: FloatArray) -> BoolArray:
+    """Which places (n, 3) have a confirmed track near that flies slowly, as birds do."""
+    flyers = bank.mean[(bank.status == CONFIRMED) & (bank.whole[:, FLEW] >= FLYER_NS), CRUISE, :3]
+    near = np.abs(pos_enu_m[:, None] - flyers) < AMONG_M
+    return np.asarray(np.any(np.all(near, axis=2), axis=1), np.bool_)
 
 
 def _from_breakup(breakups: list[Breakup], time_ns: IntArray, pos_enu_m: FloatArray) -> BoolArray:

@@ -232,7 +232,7 @@ def _name_other(state: ImpactsState, tracks: Tracks, row: int) -> int:
         slot = state.fits.slot_of.get(track)
         rcs = np.zeros(2) if slot is None else state.fits.arrays["rcs"][slot]
         sigma = float(np.sqrt(max(spread[0, 0], spread[1, 1])))
-        cls = flyer_of(speed, sigma, float(tracks.mean[row, 2]), rcs)
+        cls = flyer_of(speed, sigma, float(tracks.mean[row, 2]), rcs, state.flyers.get(track, UNKNOWN))
         if cls == UNKNOWN:
             state.flyers.pop(track, None)
         else:

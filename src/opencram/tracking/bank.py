@@ -8,12 +8,14 @@ from opencram.tables import BoolArray, FloatArray, IntArray
 from opencram.tracking.filters import MODELS, STATES
 from opencram.tracking.noise import as_stated, no_plots
 
-TRACK, BORN, TIME, COUNT, STATUS, MODEL, DEBRIS, APART, TWIN, FED, SHARED, PARTNER, MOVED, WHOLE = range(14)
+TRACK, BORN, TIME, COUNT, STATUS, MODEL, DEBRIS, APART, TWIN, FED, SHARED, PARTNER, MOVED = range(13)
+FLEW, FELL, AMONG, WHOLE = range(13, 17)
 """Columns of `Bank.whole`: track number; times of its first and newest plot (ns); plots of its own; status and motion
 model, as in `tables`; whether it is debris; in how many scans it was seen beside an older track that it agrees with,
 and in how many in a row only one of the two had a plot; the sensor of its newest plot, by whose looks it is given up,
 for another may not see it at all; how many of its newest plots it shared with another track, and with which, once that
-has lasted (0: with none); whether it has been seen to move."""
+has lasted (0: with none); whether it has been seen to move; for how long (ns) in all it has flown without falling, and
+how long it has now been falling; whether it began among flyers."""
 SCORE, BEST, REAL = range(3)
 """Columns of `Bank.real`: logarithm of the odds that there is an object, and the highest that it has been."""
 
@@ -64,5 +66,5 @@ class Bank:
         """A track goes on as another one, that is the same object: with its number and name, in the other's state."""
         for name in ("mean", "cov", "mode", "latest", "noise"):
             getattr(self, name)[row] = getattr(self, name)[heir]
-        self.whole[row, [TIME, FED]] = self.whole[heir, [TIME, FED]]
+        self.whole[row, [TIME, FED, FLEW, FELL, AMONG]] = self.whole[heir, [TIME, FED, FLEW, FELL, AMONG]]
         self.whole[row, COUNT] += self.whole[heir, COUNT]

@@ -29,10 +29,13 @@ CAPACITY = 160
 LONGEST_PAIR_S = 1.0
 """Plots further apart are not made one."""
 FIRST_SLOTS = 16
-MOST_FORGOTTEN = 100
-"""First plots looked at in a scan, the oldest first, whether their track has been without another for too long."""
+FORGET_EVERY_NS = 500_000_000
+MOST_FORGOTTEN = 1_000
+"""First plots looked at each time, the oldest first, whether their track has been without another for too long."""
 FORGET_NS = 30_000_000_000
 """A track without plots for so long is not asked for any more: the tracker lets go of it sooner."""
+RCS_PLOTS = 30.0
+"""The mean cross-section is over about so many plots: a track may pass to another object, and its size tells."""
 MOST_RENEWED = 6_000
 """Plots in the fits that one scan renews: some 50 ms; what is left waits for the next scan, the latest to land last."""
 
@@ -91,6 +94,7 @@ class Fits:
     newest_ns: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
     slot_of: dict[int, int] = field(default_factory=dict)
     young: dict[int, Young] = field(default_factory=dict)
+    forgot_ns: int = 0
 
     def take(self, track: int, plot: Young, debris: bool, keep_all: bool, layout: Layout) -> None:
         """Give a track its next plot; without `keep_all` the older half is forgotten when there is no more room."""
@@ -113,7 +117,10 @@ class Fits:
         self._append(slot, plot)
 
     def forget(self, now_ns: int) -> None:
-        """Free the slots of tracks that have had no plots for long."""
+        """Free, now and then, the slots of tracks that have had no plots for long."""
+        if 0 <= now_ns - self.forgot_ns < FORGET_EVERY_NS:
+            return
+        self.forgot_ns = now_ns
         gone = [t for t, slot in self.slot_of.items() if self.newest_ns[slot] < now_ns - FORGET_NS]
         for track in gone:
             del self.slot_of[track]
@@ -167,7 +174,9 @@ class Fits:
         book[B_COUNT] = n + 1
         self.newest_ns[slot] = max(int(self.newest_ns[slot]), plot.time_ns)
         if not math.isnan(plot.rcs_dbsm):
-            self.arrays["rcs"][slot] += (plot.rcs_dbsm, 1.0)
+            rcs = self.arrays["rcs"][slot]
+            rcs *= min(1.0, (RCS_PLOTS - 1.0) / max(rcs[1], 1.0))
+            rcs += (plot.rcs_dbsm, 1.0)
 
     def follow(self, slots: IntArray, layout: Layout) -> None:
         """Bring the fits of `slots`, in order of urgency, up to their newest plots."""

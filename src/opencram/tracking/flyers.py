@@ -20,12 +20,17 @@ SPEED_TOLERANCE = 0.05
 CEILING_M = {"drone": 4_000.0, "quadcopter": 1_000.0, "bird": 3_000.0, "aircraft": 15_000.0, "helicopter": 5_000.0}
 """Above these such things do not fly (assumed, with room: drones of the class cruise at 100 to 4,000 m)."""
 CEILING_SHARE = 0.1
-SURE = 0.98
-"""A class is named when it is so likely: an innocent called a drone wakes people for nothing."""
-NONE_PRIOR, NONE_SPEEDS_MPS, NONE_SIZES_DB = 0.02, 300.0, 80.0
-"""It may be none of them: echoes of the ground, followed as one thing, have any speed and size in these spans."""
+SURE = 0.8
+"""A class is named when it is so likely; what comes on counts without a name as well."""
+TRAFFIC = 10.0
+"""What is innocent flies so many times as often as the catalogue's priors say, which favour nothing (assumed)."""
+NONE_PRIOR, NONE_SPEEDS_MPS, NONE_SIZES_DB = 0.3, 300.0, 80.0
+"""It may be none of them: echoes of the ground, followed as one thing, and craft that the catalogue does not know have
+any speed and size in these spans."""
 HARMLESS = 0.98
 """And the likeliest innocent one when all of them together are: what is left for the others is worth no siren."""
+SURE_STILL, HARMLESS_STILL = 0.6, 0.9
+"""A name once given is kept down to these: one faint echo makes nobody somebody else."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,15 +47,16 @@ class Flyers:
 def flyers() -> Flyers:
     """All classes that fly level and have a ceiling here."""
     found = [(i, t) for i, t in enumerate(catalogue().values()) if t.id in CEILING_M]
-    rows = [(*t.speed_mps, math.log(t.prior), 10.0 * math.log10(t.rcs_m2), CEILING_M[t.id]) for _, t in found]
+    rows = np.array([(*t.speed_mps, math.log(t.prior), 10.0 * math.log10(t.rcs_m2), CEILING_M[t.id]) for _, t in found])
     innocent = np.array([t.family == "innocent" for _, t in found])
-    return Flyers(np.array([i for i, _ in found]), np.array(rows), innocent)
+    rows[innocent, 2] += math.log(TRAFFIC)
+    return Flyers(np.array([i for i, _ in found]), rows, innocent)
 
 
-def flyer_of(speed_mps: float, sigma_mps: float, up_m: float, rcs: FloatArray) -> int:
+def flyer_of(speed_mps: float, sigma_mps: float, up_m: float, rcs: FloatArray, called: int = UNKNOWN) -> int:
     """Class index of something that flies level at this speed, one sigma `sigma_mps`, and height; UNKNOWN in doubt.
 
-    `rcs` is the sum of its cross-sections in dB m2 and how many were seen.
+    `rcs` is the sum of its cross-sections in dB m2 and how many were seen; `called` the class it has been called by.
     """
     known = flyers()
     low, high, ln_prior, size, ceiling = known.rows.T
@@ -63,13 +69,15 @@ def flyer_of(speed_mps: float, sigma_mps: float, up_m: float, rcs: FloatArray) -
         var = RCS_SIGMA_DB**2 + FADING_DB**2 / rcs[1]
         ln_p -= 0.5 * ((rcs[0] / rcs[1] - FADING_MEAN_DB - size) ** 2 / var + math.log(2.0 * math.pi * var))
         ln_none -= math.log(NONE_SIZES_DB)
-    return _named(known, np.exp(ln_p), math.exp(ln_none))
+    return _named(known, np.exp(ln_p), math.exp(ln_none), called)
 
 
-def _named(known: Flyers, p: FloatArray, none: float) -> int:
+def _named(known: Flyers, p: FloatArray, none: float, called: int) -> int:
     """The class by the weights of all (c,) and of none of them."""
     innocent, hostile = float(p[known.innocent].sum()), float(p[~known.innocent].sum())
-    if innocent > max(none, HARMLESS * (innocent + hostile)):
-        return int(known.index[np.argmax(np.where(known.innocent, p, 0.0))])
-    best = int(np.argmax(p))
-    return int(known.index[best]) if p[best] >= SURE * (innocent + hostile + none) else UNKNOWN
+    friend, best = int(np.argmax(np.where(known.innocent, p, 0.0))), int(np.argmax(p))
+    was_friend = called != UNKNOWN and bool(known.innocent[known.index == called].any())
+    if innocent > max(none, (HARMLESS_STILL if was_friend else HARMLESS) * (innocent + hostile)):
+        return int(known.index[friend])
+    sure = SURE_STILL if known.index[best] == called else SURE
+    return int(known.index[best]) if p[best] >= sure * (innocent + hostile + none) else UNKNOWN

@@ -11,7 +11,7 @@ from opencram.physics.kernel import device, kernel
 from opencram.physics.layout import RANGE_RATE_SPAN_MPS
 from opencram.tables import BALLISTIC, CONFIRMED, OTHER, TENTATIVE, BoolArray, FloatArray, IntArray
 from opencram.tracking.association import FREE, assign, crowding, evidence
-from opencram.tracking.bank import BEST, BORN, COUNT, DEBRIS, FED, MODEL, SCORE, STATUS, TIME
+from opencram.tracking.bank import AMONG, BEST, BORN, COUNT, DEBRIS, FED, FELL, FLEW, MODEL, SCORE, STATUS, TIME
 from opencram.tracking.filters import CRUISE, MODELS, STATES, carry_and_update, room, start_track, update
 from opencram.tracking.lifecycle import COAST_LOOKS, CONFIRMED_DROP, HIGHEST_SCORE, LONGEST_COAST_S, TENTATIVE_DROP
 from opencram.tracking.noise import learn_noise
@@ -29,6 +29,14 @@ CALL_BALLISTIC, CALL_OTHER = 0.9, 0.5
 """A track is called ballistic above the first probability and other again below the second."""
 KNOWN_VELOCITY_SHARE = 0.1
 """And not before its velocity is known to this share of its speed: an earlier prediction would point anywhere."""
+FLYER_MPS, FLYER_NS = 90.0, 5_000_000_000
+"""What has flown without falling for so long was not fired: slower than this, as drones and birds are, it is never
+called ballistic;"""
+SLOW_MPS, LONG_FALL_NS = 50.0, 2_000_000_000
+"""if it is faster, and if anything is slower than this, it must seem to fall for so long first: a track that hops from
+bird to bird does for a second, a rocket that passed through a flock goes on;"""
+AMONG_FALLS_NS = 1_000_000_000
+"""and what began among flyers for so long: by then a track that shot from one end of a flock to the other is out."""
 
 
 @device
@@ -48,15 +56,22 @@ def _p_ballistic(mean: FloatArray, cov: FloatArray, mode: FloatArray, called: in
 
 
 @device
-def _call(mean: FloatArray, cov: FloatArray, mode: FloatArray, called: int, debris: bool) -> int:
-    """The model that a track is called by from now on."""
+def _call(mean: FloatArray, cov: FloatArray, mode: FloatArray, whole: IntArray, passed_ns: int) -> None:
+    """Note in a track's `whole` (WHOLE) how it has flown for `passed_ns` more, and by which model it is called now."""
+    debris, called = whole[DEBRIS] != 0, whole[MODEL]
     p = _p_ballistic(mean, cov, mode, called, debris)
-    if called == BALLISTIC:
-        return BALLISTIC if p >= CALL_OTHER else OTHER
     v, spread = mean[BALLISTIC], cov[BALLISTIC]
     speed = math.sqrt(v[3] * v[3] + v[4] * v[4] + v[5] * v[5])
+    whole[FELL] = whole[FELL] + passed_ns if p > CALL_BALLISTIC else 0
+    whole[FLEW] += passed_ns if p < CALL_OTHER else 0
+    if called == BALLISTIC:
+        whole[MODEL] = BALLISTIC if p >= CALL_OTHER else OTHER
+        return
     known = math.sqrt(spread[3, 3] + spread[4, 4] + spread[5, 5]) <= KNOWN_VELOCITY_SHARE * speed
-    return BALLISTIC if p > CALL_BALLISTIC and known else OTHER
+    flyer = whole[FLEW] >= FLYER_NS
+    least_ns = LONG_FALL_NS if flyer or speed < SLOW_MPS else AMONG_FALLS_NS if whole[AMONG] != 0 else 0
+    fired = debris or (whole[FELL] >= least_ns and not (flyer and speed < FLYER_MPS))
+    whole[MODEL] = BALLISTIC if p > CALL_BALLISTIC and known and fired else OTHER
 
 
 @device
@@ -145,12 +160,13 @@ def use_plots(
             carry_and_update(
                 mean[i], cov[i], mode[i], dt_s, plots[j], own, place, rot, env, air, drag, x[i], p[i], w[i], to
             )
-        whole[i, TIME], whole[i, FED] = max(whole[i, TIME], plot_ns[j]), sensor
+        passed_ns = max(plot_ns[j] - whole[i, TIME], 0)
+        whole[i, TIME], whole[i, FED] = whole[i, TIME] + passed_ns, sensor
         if partner[i] < 0:
             whole[i, COUNT] += 1
             since_s = (plot_ns[j] - whole[i, BORN]) * 1e-9
             learn_noise(latest[i], noise[i], since_s, plots[j], sigma[j], float(sensor))
-        whole[i, MODEL] = _call(mean[i], cov[i], mode[i], whole[i, MODEL], whole[i, DEBRIS] != 0)
+        _call(mean[i], cov[i], mode[i], whole[i], passed_ns)
 
 
 @kernel(
