@@ -8,6 +8,7 @@ Processor time is what the service's thread used up to then: it tells of a busy 
 
 import argparse
 import asyncio
+import gc
 import socket
 import subprocess
 import sys
@@ -115,6 +116,8 @@ class Stopwatch:
         devices = subprocess.Popen([sys.executable, __file__, "--devices", address, *self.tokens])
         while self.way.connected() < len(self.tokens):
             await asyncio.sleep(0.05)
+        gc.collect()
+        gc.freeze()  # as the service does when it begins
         return devices
 
     def sent(self, command: Command, ways: int) -> None:

@@ -22,6 +22,7 @@ from opencram.serve.sources import NoSensors, Played
 from opencram.site import Site, load_site
 from opencram.state import State, digest, load
 from opencram.steadyclock import SteadyClock
+from opencram.tables import Effect, Engagement
 from opencram.world.scenario import load_scenario
 
 TOKEN = b"a token of sixteen bytes or more"
@@ -124,6 +125,36 @@ def test_the_orders_of_the_simulated_defence_are_found_again(tmp_path: Path, sit
     found = resumed(tmp_path, site, Provenance.SIMULATION)
     assert told
     assert [time for time, orders in found.orders.items() for _ in orders] == told
+
+
+def test_what_came_of_the_defences_orders_is_told_once_though_the_service_was_away(site: Site) -> None:
+    """Killed at each second of a raid for three seconds: of the orders until then, each effect comes exactly once."""
+    scenario, start_ns = load_scenario("baghdad-2020-11-17"), 1_700_000_000 * SECOND_NS
+    source, state = Played(scenario, site, 0, start_ns), State(defended=True)
+    orders: dict[int, tuple[Engagement, ...]] = {}
+    effects: list[tuple[int, Effect]] = []
+    source.prepare()
+    for _ in range(400):
+        tick_ns = source.due_ns(0, 0)
+        inbox = source.take(tick_ns)
+        effects += [(tick_ns, i) for i in inbox if isinstance(i, Effect)]
+        outbox = step(state, inbox, tick_ns, site)
+        if outbox.engagements:
+            orders[tick_ns] = outbox.engagements
+        source.order(outbox.engagements)
+        source.prepare()
+    late = 0
+    for cut_s in range(15, 36):
+        cut_ns, back_ns = start_ns + cut_s * SECOND_NS, start_ns + (cut_s + 3) * SECOND_NS
+        before = {at_ns: made for at_ns, made in orders.items() if at_ns <= cut_ns}
+        known = {order.engagement for made in before.values() for order in made}
+        again = Played(scenario, site, 0, start_ns)
+        again.catch_up(back_ns, before, cut_ns)
+        told = [i for i in again.take(again.due_ns(0, 0)) if isinstance(i, Effect)]
+        due = [e for at_ns, e in effects if cut_ns < at_ns <= back_ns + SECOND_NS // 10 and e.engagement in known]
+        assert told == due
+        late += len(due)
+    assert late > 5, "there were such"
 
 
 @pytest.mark.parametrize("damage", ["cut", "noise", "gone"])

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import os
 import shutil
 import signal
 import socket
 import ssl
+import subprocess
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -23,6 +25,7 @@ from opencram.errors import InputError
 from opencram.outputs.sirens import connection, mqtt
 from opencram.outputs.sirens.connection import Broker, Connection, NotConnected, Will
 from opencram.outputs.sirens.mqtt import SERVICE, MqttSirens, broker
+from peers.mosquitto import PATH, SETUP, made_up
 
 pytestmark = needs_mosquitto
 
@@ -262,6 +265,77 @@ def test_the_certificates_pass_the_strict_rules_of_newer_pythons(running: Mosqui
             pass
 
     run(test())
+
+
+def test_set_up_again_it_keeps_its_authority_names_and_address(tmp_path: Path) -> None:
+    def set_up(*sirens: str, **settings: str) -> tuple[bytes, str, str]:
+        environment = {**os.environ, "PATH": PATH, **settings}
+        subprocess.run(
+            ["sh", str(SETUP), str(tmp_path)],
+            input=made_up(sirens), text=True, check=True, capture_output=True, env=environment,
+        )  # fmt: skip
+        certificate = subprocess.run(
+            ["openssl", "x509", "-in", str(tmp_path / "server.crt"), "-noout", "-ext", "subjectAltName"],
+            text=True, check=True, capture_output=True,
+        )  # fmt: skip
+        return (tmp_path / mqtt.CA_FILE).read_bytes(), certificate.stdout, (tmp_path / "mosquitto.conf").read_text()
+
+    first = set_up("north", NAMES="broker.site 10.0.0.7 fe80::7", ADDRESS="0.0.0.0", PORT="18883")
+    assert set_up("north", "south") == first
+    assert "DNS:broker.site, IP Address:10.0.0.7, IP Address:FE80:0:0:0:0:0:0:7" in first[1]
+    assert "\nlistener 18883 0.0.0.0\n" in first[2]
+    assert [x.partition(":")[0] for x in (tmp_path / "passwords").read_text().split()] == [SERVICE, "north", "south"]
+    assert set_up("north", PORT="8883")[2] == first[2].replace("18883", "8883")
+
+
+def test_a_reload_lets_a_new_siren_in_an_old_password_out_and_renews_the_certificate() -> None:
+    def certificate(at: Mosquitto) -> str:
+        return ssl.get_server_certificate(("127.0.0.1", at.port))
+
+    async def is_let_in(name: str, at: Mosquitto) -> bool:
+        with contextlib.suppress(aiomqtt.MqttError):
+            async with others_client(as_(name, at)):
+                return True
+        return False
+
+    async def test(at: Mosquitto) -> None:
+        assert not await is_let_in("east", at)
+        before = certificate(at)
+        environment = {**os.environ, "PATH": PATH}
+        arguments = ["sh", str(SETUP), str(at.folder)]
+        subprocess.run(arguments, input=made_up(["east", "south"]), text=True, check=True, env=environment)
+        assert at.process is not None
+        async with others_client(as_("south", at)) as south:
+            at.process.send_signal(signal.SIGHUP)
+            await asyncio.sleep(0.5)
+            assert await is_let_in("east", at)
+            assert not await is_let_in("north", at)
+            assert certificate(at) != before
+            await south.publish("beat/south", b"alive", qos=1)  # who is known stays connected
+
+    with mosquitto(*SIRENS) as at:
+        run(test(at))
+
+
+@pytest.mark.parametrize(
+    ("lines", "names", "expected"),
+    [
+        ("", "", "setup.sh: found no line 'opencram:PASSWORD' on standard input"),
+        (made_up(["north"]), "10.0.0.777", "setup.sh: found NAMES='10.0.0.777'"),
+    ],
+)
+def test_a_set_up_that_fails_leaves_all_as_it_was(own: Mosquitto, lines: str, names: str, expected: str) -> None:
+    def in_force() -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in own.folder.iterdir() if path.is_file() and path.name != "log"}
+
+    before = in_force()
+    environment = {**os.environ, "PATH": PATH, "NAMES": names}
+    ended = subprocess.run(
+        ["sh", str(SETUP), str(own.folder)], input=lines, text=True, capture_output=True, check=False, env=environment
+    )
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert ended.stderr.startswith(expected)
+    assert in_force() == before
 
 
 @pytest.mark.parametrize(

@@ -3,25 +3,29 @@
 #
 #   opencram mqtt-passwords SITE | sudo sh deploy/mosquitto/setup.sh /etc/mosquitto/opencram
 #
-# Reads lines "name:password" on standard input. Run it again after a siren was added or before the certificate ends;
-# the local certificate authority, once made, stays. FOLDER/authority/ca.key is its secret; FOLDER/mqtt-ca.crt is what
-# sirens and the service need, beside their tokens.
+# Reads lines "name:password" on standard input. Run it again after a siren was added or before the certificate ends:
+# the local certificate authority, once made, stays, and so does what was said of the first three of these:
 #
-#   ADDRESS=0.0.0.0   where to listen; 127.0.0.1 when not given
+#   ADDRESS=0.0.0.0   where to listen; 127.0.0.1 when never given
 #   PORT=8883         the port
 #   NAMES="..."       names and addresses by which sirens reach it, for its certificate; localhost is always in it
 #   DAYS=825          how long its certificate lasts
+#
+# FOLDER/authority/ca.key is the authority's secret; FOLDER/mqtt-ca.crt is what sirens and the service need, beside
+# their tokens.
 set -eu
 umask 077
 
-[ $# -eq 1 ] || { sed -n '2,14s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ $# -eq 1 ] || { sed -n '2,16s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+fail() { echo "setup.sh: $1" >&2; exit 2; }
 for tool in openssl mosquitto_passwd; do
-    command -v "$tool" >/dev/null || { echo "setup.sh: found no $tool; on Debian: apt install mosquitto openssl" >&2; exit 2; }
+    command -v "$tool" >/dev/null || fail "found no $tool; on Debian: apt install mosquitto openssl"
 done
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$1/authority"
 folder=$(cd "$1" && pwd)
-days=${DAYS:-825}
+
+was() { sed -n "s/^$1=//p" authority/settings 2>/dev/null || true; }
 
 key() { openssl ecparam -name prime256v1 -genkey -noout -out "$1"; }
 
@@ -32,9 +36,9 @@ make_authority() {
         -addext basicConstraints=critical,CA:TRUE,pathlen:0 -addext keyUsage=critical,keyCertSign,cRLSign
 }
 
-names() {
+alternatives() {
     printf 'DNS:localhost,IP:127.0.0.1,IP:::1'
-    for name in ${NAMES:-}; do
+    for name in $names; do
         case $name in
             *:*) printf ',IP:%s' "$name" ;;
             *[!0-9.]*) printf ',DNS:%s' "$name" ;;
@@ -44,29 +48,35 @@ names() {
 }
 
 make_certificate() {
-    key server.key
+    key authority/server.key
     printf '%s\n' basicConstraints=CA:FALSE keyUsage=critical,digitalSignature extendedKeyUsage=serverAuth \
-        subjectKeyIdentifier=hash authorityKeyIdentifier=keyid "subjectAltName=$(names)" >authority/extensions
-    openssl req -new -key server.key -subj /CN=mosquitto -out authority/server.csr
+        subjectKeyIdentifier=hash authorityKeyIdentifier=keyid "subjectAltName=$(alternatives)" >authority/extensions
+    openssl req -new -key authority/server.key -subj /CN=mosquitto -out authority/server.csr
     openssl x509 -req -in authority/server.csr -CA mqtt-ca.crt -CAkey authority/ca.key -CAserial authority/serial \
-        -CAcreateserial -sha256 -days "$days" -extfile authority/extensions -out server.crt 2>/dev/null
+        -CAcreateserial -sha256 -days "${DAYS:-825}" -extfile authority/extensions -out authority/server.crt \
+        2>authority/log || fail "found NAMES='$names' and DAYS=${DAYS:-825}, of which openssl makes no certificate"
 }
 
 take_passwords() {
-    cat >passwords.new
-    grep -q '^opencram:.' passwords.new || { rm passwords.new
-        echo "setup.sh: found no line 'opencram:PASSWORD' on standard input, expected the service's and each siren's" >&2
-        exit 2; }
-    mosquitto_passwd -U passwords.new
-    mv passwords.new passwords
+    cat >authority/passwords
+    grep -q '^opencram:.' authority/passwords ||
+        fail "found no line 'opencram:PASSWORD' on standard input, expected the service's and each siren's"
+    mosquitto_passwd -U authority/passwords
 }
 
 cd "$folder"
 take_passwords
+names=${NAMES:-$(was NAMES)}
+address=${ADDRESS:-$(was ADDRESS)}
+port=${PORT:-$(was PORT)}
 [ -e authority/ca.key ] || make_authority
 make_certificate
+
+# Nothing has failed: from here on it is in force.
+mv authority/passwords authority/server.key authority/server.crt .
+printf 'NAMES=%s\nADDRESS=%s\nPORT=%s\n' "$names" "$address" "$port" >authority/settings
 cp "$here/acl" acl
-sed -e "s|@FOLDER@|$folder|" -e "s|@ADDRESS@|${ADDRESS:-127.0.0.1}|" -e "s|@PORT@|${PORT:-8883}|" \
+sed -e "s|@FOLDER@|$folder|" -e "s|@ADDRESS@|${address:-127.0.0.1}|" -e "s|@PORT@|${port:-8883}|" \
     "$here/mosquitto.conf" >mosquitto.conf
 
 chmod 755 . && chmod 644 mqtt-ca.crt server.crt mosquitto.conf

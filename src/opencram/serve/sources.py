@@ -126,16 +126,17 @@ class Played:
             tick_ns = min(self._world.now_ns + self._world.tick_ns, self.end_ns)
             self._ready = (tick_ns, self._world.advance(tick_ns))
 
-    def catch_up(self, now_ns: int, orders: Mapping[int, Sequence[Engagement]]) -> None:
+    def catch_up(self, now_ns: int, orders: Mapping[int, Sequence[Engagement]], told_ns: int) -> None:
         """Let the world go on to `now_ns` after a restart; plots that nobody was there to receive are lost.
 
-        `orders` are what was ordered before, by the time of the tick: what came of it has come, whoever was there.
+        `orders` are what was ordered before, by the time of the tick. What came of it after `told_ns`, the last tick
+        that was recorded, comes with the next: it has happened, whoever was there.
         """
         effects: list[Input] = []
         while self._world.now_ns + self._world.tick_ns <= min(now_ns, self.end_ns):
             tick_ns = self._world.now_ns + self._world.tick_ns
             inbox = self._world.advance(tick_ns)
-            if tick_ns > max(orders, default=0):
+            if tick_ns > told_ns:
                 effects += [i for i in inbox if isinstance(i, Effect)]
             self._world.order(orders.get(tick_ns, ()))
         self.prepare()

@@ -180,7 +180,7 @@ def _source(
     if before is not None and (before.scenario, before.seed) == (scenario.name, seed):
         played = Played(scenario, site, seed, before.start_ns)
         if clock.now_ns() < played.end_ns:
-            played.catch_up(clock.now_ns(), resumed.orders)
+            played.catch_up(clock.now_ns(), resumed.orders, resumed.now_ns)
             return played, before
     played = Played(scenario, site, seed, (clock.now_ns() + START_NS) // 1_000 * 1_000)
     return played, Play(scenario.name, seed, played.start_ns)

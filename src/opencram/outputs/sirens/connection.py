@@ -293,8 +293,10 @@ def trusted(authority: Path) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=str(authority))
     except FileNotFoundError:
         raise InputError(f"{authority}: found no such file, expected the certificate authority of the broker") from None
-    except (ssl.SSLError, OSError):
+    except ssl.SSLError:
         raise InputError(f"{authority}: found no certificate in it, expected that of the broker's authority") from None
+    except OSError as error:
+        raise InputError(f"{authority}: found a file that cannot be read ({error.strerror})") from None
     context.sslsocket_class = _ClosedWhenRefused
     return context
 
