@@ -63,6 +63,9 @@ def test_another_reader_finds_every_message_newest_first(site: Site) -> None:
     sent = [datetime(*e.updated_parsed[:6], tzinfo=UTC).timestamp() for e in found.entries]
     assert sent == [m.sent_ns // NS for m in reversed(messages)]
     assert found.feed.updated == found.entries[0].updated
+    expires = [datetime.fromisoformat(e.cap_expires).timestamp() for e in found.entries]
+    assert expires == [m.expires_ns // NS for m in reversed(messages)]
+    assert {e.cap_status for e in found.entries} == {"Exercise"}
     assert all(e.title.startswith("EXERCISE – ") and "EXERCISE" in e.summary for e in found.entries)
 
 

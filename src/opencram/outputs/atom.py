@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from opencram.outputs.cap import CapMessage
+from opencram.outputs.cap import NAMESPACE as CAP
+from opencram.outputs.cap import CapMessage, cap_time
 
 NAMESPACE = "http://www.w3.org/2005/Atom"
 CAP_TYPE, ATOM_TYPE = "application/cap+xml", "application/atom+xml"
@@ -55,6 +56,9 @@ def _entry(message: CapMessage, base: str) -> str:
         ET.SubElement(entry, "category", term=term, scheme=f"urn:x-opencram:{scheme}")
     ET.SubElement(entry, "link", rel="alternate", type=CAP_TYPE, href=f"{base}{message.identifier}.xml")
     _add(entry, "summary", f"{message.headline} Runs out at {_time(message.expires_ns)}.")
+    # what some readers look for here, so as not to fetch what has run out or is no alert for them
+    for tag, text in (("status", message.status), ("expires", cap_time(message.expires_ns))):
+        ET.SubElement(entry, f"cap:{tag}", {"xmlns:cap": CAP}).text = text
     ET.indent(entry)
     return ET.tostring(entry, encoding="unicode") + "\n"
 
