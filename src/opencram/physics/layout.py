@@ -1,5 +1,6 @@
 """A site laid out in its own east-north-up frame, once, in the arrays that the stages and kernels use."""
 
+import math
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -39,6 +40,8 @@ class Layout:
     """(s, 4): range m, azimuth rad, elevation rad, range rate m/s; NaN where it is not measured."""
     reference_snr_db: FloatArray
     """(s,): below this SNR a plot is less exact than the sensor's sigma says."""
+    reference: FloatArray
+    """(s, 2): at which range (m) and of which cross-section (dB m2) that is."""
     update_ns: IntArray
     coverage: FloatArray
     """(s, 6): range from, to (m); azimuth from, width (rad); elevation from, to (rad)."""
@@ -122,6 +125,7 @@ def layout_of(site: Site) -> Layout:
         sensor_rot=np.array([rot for rot, _ in poses]).reshape(-1, 3, 3),
         sensor_sigma=_rows([_sigmas(s) for s in site.sensors], 4),
         reference_snr_db=np.array([s.reference.snr_db for s in site.sensors], np.float64),
+        reference=_rows([_reference(s) for s in site.sensors], 2),
         update_ns=np.array([round(s.update_s * 1e9) for s in site.sensors], np.int64),
         coverage=_rows([_coverage(s) for s in site.sensors], 6),
         resolution=_rows([_resolution(s) for s in site.sensors], 3),
@@ -173,6 +177,10 @@ def _enu(position: Position, origin: Origin) -> FloatArray:
 
 def _rows(rows: list[FloatArray], width: int) -> FloatArray:
     return np.array(rows, np.float64).reshape(len(rows), width)
+
+
+def _reference(sensor: Sensor) -> FloatArray:
+    return np.array([sensor.reference.range_m, 10.0 * math.log10(sensor.reference.rcs_m2)])
 
 
 def _sigmas(sensor: Sensor) -> FloatArray:

@@ -26,6 +26,7 @@ from opencram.tables import (
     Tracks,
 )
 from opencram.tracking import cluttermap, lifecycle
+from opencram.tracking.amplitude import ln_faint
 from opencram.tracking.bank import (
     AMONG,
     BORN,
@@ -214,7 +215,7 @@ class Look(NamedTuple):
     often: FloatArray
     """the plots a look that come there anyway, (m,);"""
     clutter: FloatArray
-    """and their density over that of false ones, (m,)."""
+    """and how much denser such plots are than false ones, (m,)."""
 
     @property
     def update_ns(self) -> int:
@@ -260,6 +261,7 @@ def _look(state: TracksState, scan: Plots, layout: Layout) -> Look:
     home, often = np.empty(len(z), np.int64), np.empty(len(z))
     cluttermap.look_up(z, size, clutter.key, clutter.rate, home, often)
     dense = cluttermap.rivals(often, size[3] > 0.0, size[2] > 0.0, size, ln_false)
+    dense = (1.0 + dense) * np.exp(ln_faint(layout, sensor, scan.range_m, scan.snr_db)) - 1.0
     return Look(sensor, layout, time_ns, z, sigma, ln_false, _p_detect(state, sensor, layout), home, often, dense)
 
 
