@@ -362,6 +362,7 @@ def test_cancel_when_the_prediction_moves_away_in_time() -> None:
     assert run.until(2.0, 6.85, [(1, 0.001, NEAR_S)]) == []
     assert run.until(6.9, 7.05, [(1, 0.001, NEAR_S)]) == ["cancel"]
     assert "0.001" in run.last.reason
+    assert run.last.seconds_left is None
     assert run.state.zones == {}
     assert run.until(7.0, 60.0, [(1, 0.001, NEAR_S)]) == []
 
@@ -669,7 +670,8 @@ def test_an_operator_s_all_clear_ends_a_warning_before_its_time() -> None:
     assert run.tick(23.0, reports=[act(23.0, "all-clear")]) == ["all-clear"]
     run = Run()
     run.tick(0.0, [(1, 0.01, 40.0)])
-    assert run.tick(1.0, reports=[act(1.0, "all-clear")]) == ["all-clear"]
+    assert run.tick(1.0, [(1, 0.001, 40.0)], reports=[act(1.0, "all-clear")]) == ["all-clear"]
+    assert (run.last.seconds_left, run.last.sources, run.last.tracks) == (None, ("watch-1",), (1,))
 
 
 def test_no_all_clear_while_something_endangers_the_zone() -> None:
@@ -736,6 +738,14 @@ def test_a_silent_sensor_is_not_sounded_unless_the_policy_says_so() -> None:
     run = Run()
     assert run.tick(0.0, silent=["radar"]) == []
     assert run.until(1.0, 60.0, step=1.0) == []
+
+
+def test_a_silent_sensor_holds_no_warning_that_does_not_rest_on_it() -> None:
+    for run in (Run(), sounded()):
+        run.tick(0.0, silent=["radar"])
+        run.tick(0.1, silent=["radar"], reports=[act(0.1, "all-clear"), act(0.1, "all-clear", zone="town")])
+        told = [s for k in range(80) for s in run.tick(1.0 + k, [(1, 0.3, 21.0)] if k < 22 else [], silent=["radar"])]
+        assert told == ["alert", "all-clear"]
 
 
 def test_a_silent_sensor_alerts_every_zone_where_the_policy_says_so() -> None:
@@ -824,6 +834,14 @@ def test_a_raid_goes_on_while_objects_join_it() -> None:
     run.tick(50.0, [(2, 0.3, 70.0)])
     run.tick(100.0, threats([(9, 0.3, 115.0)], zone=1))
     assert raids(run)[-1] == ("town", "alert", 1)
+
+
+def test_what_is_not_told_prolongs_no_raid() -> None:
+    run = Run()
+    run.tick(0.0, [(1, 0.3, NEAR_S)])
+    assert run.tick(50.0, threats([(2, 0.6 * 0.3 / 21.0, 90.0)], zone=1)) == ["all-clear"]
+    run.tick(70.0, threats([(2, 0.3, 90.0)], zone=1))
+    assert raids(run)[-1] == ("town", "alert", 2)
 
 
 def test_a_zone_keeps_its_raid_to_the_end() -> None:
