@@ -1,5 +1,6 @@
 """Warnings of one zone and of several: every transition, its reason, its deadline, and that none is forgotten."""
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from opencram.site import Site
 from opencram.stages.threats_to_warnings import Report, WarningsState, sift_reports, threats_to_warnings
 from opencram.state import State, load, save
 from opencram.tables import UNKNOWN, Effect, Observation, OperatorAct, PlotRows, Reject, Threats, ZoneWarning
+from opencram.warning.picture import NOTHING
 from opencram.warning.rules import ALERT, PRE_ALERT, QUIET, WAIT_WORTH, rules_of, zone_rules
 from small_site import SECOND_NS, START_NS, position, site_of, square
 
@@ -129,6 +131,14 @@ def test_thresholds_themselves_count() -> None:
     sure = 40.0 / 41.0
     assert rules_of(even().site.policy, even().site.zones[0], 3.0).sure_p == sure
     assert even().tick(0.0, [(1, 1.0, 70.0)]) == ["alert"]
+
+
+@pytest.mark.parametrize(("p_pressing", "p_falling"), [(RULES.alert_p, 0.0), (0.0, RULES.sure_p)])
+def test_a_picture_at_a_threshold_alerts(p_pressing: float, p_falling: float) -> None:
+    facing = dataclasses.replace(NOTHING, p_pressing=p_pressing, p_falling=p_falling)
+    assert facing.alerts(RULES)
+    below = dataclasses.replace(facing, p_pressing=0.999 * p_pressing, p_falling=0.999 * p_falling)
+    assert not below.alerts(RULES)
 
 
 def test_an_object_at_the_pre_alert_s_threshold_matters() -> None:
@@ -343,6 +353,14 @@ def test_all_clear_waits_for_the_last_impact() -> None:
     assert run.until(0.0, 12.0, [(1, 0.5, 10.0), (2, 0.5, 40.0)]) == ["alert", "update"]
     assert run.until(12.0, 69.95) == []
     assert run.until(69.95, 70.2) == ["all-clear"]
+
+
+def test_what_does_not_endanger_prolongs_nothing() -> None:
+    run = Run()
+    assert run.until(0.0, 12.0, [(1, 0.5, 10.0), (2, 0.001, 60.0)]) == ["alert"]
+    assert run.until(12.0, 41.85, [(2, 0.001, 60.0)]) == []
+    assert run.until(41.85, 42.0, [(2, 0.001, 60.0)]) == ["all-clear"]
+    assert run.last.tracks == (1,)
 
 
 def test_all_clear_counts_anew_when_something_else_comes() -> None:
