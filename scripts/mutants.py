@@ -168,6 +168,8 @@ def write() -> None:
     reasons = YAML(typ="safe").load(ROOT / "scripts" / "mutants.yaml") or {}
     total, left = (sum(c[n] for c in counts.values()) for n in (0, 1))
     told = [(where, change, reasons.get(where, {}).get(change, "**not explained**")) for where, change in alive]
+    left_out = [f"`{m.removeprefix('opencram.')}`" for m in known if m not in found]
+    note = f"\nNot measured in this run: {', '.join(left_out)}.\n" if left_out else ""
     lines = [f"| `{m.removeprefix('opencram.')}` | {all_} | {all_ - left_} |" for m, (all_, left_) in counts.items()]
     rows = [
         f"| `{where}` | `{change.replace('|', chr(92) + '|')}` | {why} |" for where, change, why in dict.fromkeys(told)
@@ -175,7 +177,7 @@ def write() -> None:
     text = HEAD.format(
         total=total,
         killed=total - left,
-        share=100 * (total - left) / total,
+        share=100 * (total - left) / total, note=note,
         lines="\n".join(lines),
         rows="\n".join(rows),
     )
@@ -197,7 +199,7 @@ tests, or makes no difference; every one is listed here with the reason. Written
 | module | changes | noticed |
 |---|---|---|
 {lines}
-
+{note}
 ## What survives, and why
 
 | where | change | why no test can tell |
