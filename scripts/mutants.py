@@ -1,13 +1,14 @@
-"""`make mutants`: change the code that warns in one place at a time; do the tests notice? Writes docs/explanation/mutants.md.
+"""`make mutants`: change the code that warns in one place at a time; do its tests notice?
 
-Each change runs in a fork of one process that has everything imported already, on tests/test_warnings.py alone, up to the
-first failure. What survives is listed with the reason that `scripts/mutants.yaml` gives for it, by function and change.
+Each change runs in a fork of one process that has everything imported, up to the first failure. What survives is listed
+in docs/explanation/mutants.md with the reason that `scripts/mutants.yaml` gives for it, by function and change.
 """
 
 import ast
 import contextlib
 import copy
 import importlib
+import json
 import os
 import signal
 import sys
@@ -23,7 +24,9 @@ CHANGED = ("opencram.policy", "opencram.warning.rules", "opencram.warning.pictur
 STAGE = "opencram.stages.threats_to_warnings"
 AGAIN = ("opencram.policy", "opencram.site", *CHANGED[1:], STAGE, "opencram.state")
 """Executed anew in this order behind a change: each takes names from those before it."""
+KEPT = ROOT / "runs" / "mutants"
 TESTS = ["tests/test_warnings_policy.py", "tests/test_warnings.py"]
+NOT_CHANGED = (ast.JoinedStr, ast.Import, ast.ImportFrom)
 IMPORTED_BEFORE = "ignore::pytest.PytestAssertRewriteWarning"
 LONGEST_S = 300
 SWAPS: dict[type, type] = {
@@ -52,7 +55,7 @@ def changes(node: ast.AST) -> Iterator[ast.AST]:
     elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
         yield ast.Constant(not node.value)
     elif isinstance(node, ast.Constant) and isinstance(node.value, int | float):
-        yield ast.Constant(node.value + 1)
+        yield ast.Constant(2 * node.value + 1)
     elif isinstance(node, ast.Constant) and isinstance(node.value, str):
         yield ast.Constant(node.value + "X")
     elif (
@@ -67,32 +70,31 @@ def changes(node: ast.AST) -> Iterator[ast.AST]:
 def mutants(module: str) -> Iterator[tuple[str, str, ast.Module]]:
     """Function, change, and the whole tree with it; docstrings, annotations and what f-strings say are left alone."""
     tree = ast.parse(source(module).read_text("utf-8"))
-    for path, where, node in _places(tree, (), ""):
+    for path, where, line, node in _places(tree, (), "", ""):
         for other in changes(node):
             changed = copy.deepcopy(tree)
             _put(changed, path, other)
             text = ast.unparse(node).splitlines()[0]
             new = ast.unparse(ast.fix_missing_locations(copy.deepcopy(other))).splitlines()[0]
-            yield (
-                f"{module.rsplit('.', 1)[1]}.{where}".rstrip("."),
-                f"{text} -> {new}",
-                ast.fix_missing_locations(changed),
-            )
+            change = f"{text} -> {new}" if line == text else f"{line}: {text} -> {new}"
+            yield f"{module.rsplit('.', 1)[1]}.{where}".rstrip("."), change, ast.fix_missing_locations(changed)
 
 
-def _places(node: ast.AST, path: tuple, where: str) -> Iterator[tuple[tuple, str, ast.AST]]:
+def _places(node: ast.AST, path: tuple, where: str, line: str) -> Iterator[tuple[tuple, str, str, ast.AST]]:
+    """Each node, the way to it, the function that it stands in, and the first line of its statement."""
     for name, value in ast.iter_fields(node):
-        if name in ("annotation", "returns", "decorator_list") or isinstance(
-            node, ast.JoinedStr | ast.Import | ast.ImportFrom
-        ):
+        if name in ("annotation", "returns", "decorator_list") or isinstance(node, NOT_CHANGED):
             continue
         for n, child in enumerate(value if isinstance(value, list) else [value]):
-            if not isinstance(child, ast.AST) or (isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant)):
+            if not isinstance(child, ast.AST) or (
+                isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant)
+            ):
                 continue
             step = (*path, (name, n if isinstance(value, list) else None))
             inside = f"{where}.{child.name}".strip(".") if isinstance(child, ast.FunctionDef | ast.ClassDef) else where
-            yield step, inside, child
-            yield from _places(child, step, inside)
+            its = ast.unparse(child).splitlines()[0] if isinstance(child, ast.stmt) else line
+            yield step, inside, its, child
+            yield from _places(child, step, inside, its)
 
 
 def _put(tree: ast.AST, path: tuple, node: ast.AST) -> None:
@@ -120,9 +122,9 @@ def survives(module: str, tree: ast.Module) -> bool:
 
 
 def _run(module: str, tree: ast.Module) -> int:
-    options = ["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0", "-W", IMPORTED_BEFORE]
-    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
-        with contextlib.redirect_stderr(nowhere):
+    options = ["-x", "-q", "-p", "no:cacheprovider", "--assert=plain", "--hypothesis-seed=0", "-W", IMPORTED_BEFORE]
+    with Path(os.devnull).open("w") as nowhere:
+        with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
             try:
                 for name in AGAIN[AGAIN.index(module) :]:
                     code = tree if name == module else ast.parse(source(name).read_text("utf-8"))
@@ -143,27 +145,31 @@ def main() -> None:
     if not survives(STAGE, ast.parse(source(STAGE).read_text("utf-8"))):
         sys.exit("the tests fail without any change")
     chosen = [m for m in (*CHANGED, STAGE) if not sys.argv[1:] or any(a in m for a in sys.argv[1:])]
-    alive: list[tuple[str, str]] = []
-    counts: dict[str, list[int]] = {}
-    began = time.monotonic()
+    KEPT.mkdir(parents=True, exist_ok=True)
     for module in chosen:
+        alive, n, began = [], 0, time.monotonic()
         for where, change, tree in mutants(module):
-            count = counts.setdefault(module, [0, 0])
-            count[0] += 1
+            n += 1
             if survives(module, tree):
-                count[1] += 1
                 alive.append((where, change))
                 print(f"survives: {where}: {change}", flush=True)
-            if sum(c[0] for c in counts.values()) % 50 == 0:
-                print(f"{sum(c[0] for c in counts.values())} changes, {time.monotonic() - began:.0f} s", flush=True)
-    write(counts, alive)
+            if n % 20 == 0:
+                print(f"{module}: {n} changes, {time.monotonic() - began:.0f} s", flush=True)
+        (KEPT / f"{module}.json").write_text(json.dumps([n, alive]))
+    write()
 
 
-def write(counts: dict[str, list[int]], alive: list[tuple[str, str]]) -> None:
-    """The page: the score, and every survivor with its reason."""
+def write() -> None:
+    """The page, of what is known of each module: the score, and every survivor with its reason."""
+    known = {m: KEPT / f"{m}.json" for m in (*CHANGED, STAGE)}
+    found = {m: json.loads(path.read_text()) for m, path in known.items() if path.is_file()}
+    counts = {m: (n, len(alive)) for m, (n, alive) in found.items()}
+    alive = [(where, change) for _, survivors in found.values() for where, change in survivors]
     reasons = YAML(typ="safe").load(ROOT / "scripts" / "mutants.yaml") or {}
     total, left = (sum(c[n] for c in counts.values()) for n in (0, 1))
     told = [(where, change, reasons.get(where, {}).get(change, "**not explained**")) for where, change in alive]
+    left_out = [f"`{m.removeprefix('opencram.')}`" for m in known if m not in found]
+    note = f"\nNot measured in this run: {', '.join(left_out)}.\n" if left_out else ""
     lines = [f"| `{m.removeprefix('opencram.')}` | {all_} | {all_ - left_} |" for m, (all_, left_) in counts.items()]
     rows = [
         f"| `{where}` | `{change.replace('|', chr(92) + '|')}` | {why} |" for where, change, why in dict.fromkeys(told)
@@ -171,7 +177,7 @@ def write(counts: dict[str, list[int]], alive: list[tuple[str, str]]) -> None:
     text = HEAD.format(
         total=total,
         killed=total - left,
-        share=100 * (total - left) / total,
+        share=100 * (total - left) / total, note=note,
         lines="\n".join(lines),
         rows="\n".join(rows),
     )
@@ -193,7 +199,7 @@ tests, or makes no difference; every one is listed here with the reason. Written
 | module | changes | noticed |
 |---|---|---|
 {lines}
-
+{note}
 ## What survives, and why
 
 | where | change | why no test can tell |

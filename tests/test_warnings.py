@@ -1,5 +1,6 @@
 """Warnings of one zone and of several: every transition, its reason, its deadline, and that none is forgotten."""
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from opencram.site import Site
 from opencram.stages.threats_to_warnings import Report, WarningsState, sift_reports, threats_to_warnings
 from opencram.state import State, load, save
 from opencram.tables import UNKNOWN, Effect, Observation, OperatorAct, PlotRows, Reject, Threats, ZoneWarning
+from opencram.warning.picture import NOTHING
 from opencram.warning.rules import ALERT, PRE_ALERT, QUIET, WAIT_WORTH, rules_of, zone_rules
 from small_site import SECOND_NS, START_NS, position, site_of, square
 
@@ -129,6 +131,14 @@ def test_thresholds_themselves_count() -> None:
     sure = 40.0 / 41.0
     assert rules_of(even().site.policy, even().site.zones[0], 3.0).sure_p == sure
     assert even().tick(0.0, [(1, 1.0, 70.0)]) == ["alert"]
+
+
+@pytest.mark.parametrize(("p_pressing", "p_falling"), [(RULES.alert_p, 0.0), (0.0, RULES.sure_p)])
+def test_a_picture_at_a_threshold_alerts(p_pressing: float, p_falling: float) -> None:
+    facing = dataclasses.replace(NOTHING, p_pressing=p_pressing, p_falling=p_falling)
+    assert facing.alerts(RULES)
+    below = dataclasses.replace(facing, p_pressing=0.999 * p_pressing, p_falling=0.999 * p_falling)
+    assert not below.alerts(RULES)
 
 
 def test_an_object_at_the_pre_alert_s_threshold_matters() -> None:
@@ -345,6 +355,14 @@ def test_all_clear_waits_for_the_last_impact() -> None:
     assert run.until(69.95, 70.2) == ["all-clear"]
 
 
+def test_what_does_not_endanger_prolongs_nothing() -> None:
+    run = Run()
+    assert run.until(0.0, 12.0, [(1, 0.5, 10.0), (2, 0.001, 60.0)]) == ["alert"]
+    assert run.until(12.0, 41.85, [(2, 0.001, 60.0)]) == []
+    assert run.until(41.85, 42.0, [(2, 0.001, 60.0)]) == ["all-clear"]
+    assert run.last.tracks == (1,)
+
+
 def test_all_clear_counts_anew_when_something_else_comes() -> None:
     run = Run()
     run.until(0.0, 22.0, [(1, 0.5, NEAR_S)])
@@ -362,6 +380,7 @@ def test_cancel_when_the_prediction_moves_away_in_time() -> None:
     assert run.until(2.0, 6.85, [(1, 0.001, NEAR_S)]) == []
     assert run.until(6.9, 7.05, [(1, 0.001, NEAR_S)]) == ["cancel"]
     assert "0.001" in run.last.reason
+    assert run.last.seconds_left is None
     assert run.state.zones == {}
     assert run.until(7.0, 60.0, [(1, 0.001, NEAR_S)]) == []
 
@@ -669,7 +688,8 @@ def test_an_operator_s_all_clear_ends_a_warning_before_its_time() -> None:
     assert run.tick(23.0, reports=[act(23.0, "all-clear")]) == ["all-clear"]
     run = Run()
     run.tick(0.0, [(1, 0.01, 40.0)])
-    assert run.tick(1.0, reports=[act(1.0, "all-clear")]) == ["all-clear"]
+    assert run.tick(1.0, [(1, 0.001, 40.0)], reports=[act(1.0, "all-clear")]) == ["all-clear"]
+    assert (run.last.seconds_left, run.last.sources, run.last.tracks) == (None, ("watch-1",), (1,))
 
 
 def test_no_all_clear_while_something_endangers_the_zone() -> None:
@@ -736,6 +756,14 @@ def test_a_silent_sensor_is_not_sounded_unless_the_policy_says_so() -> None:
     run = Run()
     assert run.tick(0.0, silent=["radar"]) == []
     assert run.until(1.0, 60.0, step=1.0) == []
+
+
+def test_a_silent_sensor_holds_no_warning_that_does_not_rest_on_it() -> None:
+    for run in (Run(), sounded()):
+        run.tick(0.0, silent=["radar"])
+        run.tick(0.1, silent=["radar"], reports=[act(0.1, "all-clear"), act(0.1, "all-clear", zone="town")])
+        told = [s for k in range(80) for s in run.tick(1.0 + k, [(1, 0.3, 21.0)] if k < 22 else [], silent=["radar"])]
+        assert told == ["alert", "all-clear"]
 
 
 def test_a_silent_sensor_alerts_every_zone_where_the_policy_says_so() -> None:
@@ -824,6 +852,14 @@ def test_a_raid_goes_on_while_objects_join_it() -> None:
     run.tick(50.0, [(2, 0.3, 70.0)])
     run.tick(100.0, threats([(9, 0.3, 115.0)], zone=1))
     assert raids(run)[-1] == ("town", "alert", 1)
+
+
+def test_what_is_not_told_prolongs_no_raid() -> None:
+    run = Run()
+    run.tick(0.0, [(1, 0.3, NEAR_S)])
+    assert run.tick(50.0, threats([(2, 0.6 * 0.3 / 21.0, 90.0)], zone=1)) == ["all-clear"]
+    run.tick(70.0, threats([(2, 0.3, 90.0)], zone=1))
+    assert raids(run)[-1] == ("town", "alert", 2)
 
 
 def test_a_zone_keeps_its_raid_to_the_end() -> None:

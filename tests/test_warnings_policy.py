@@ -52,7 +52,7 @@ def test_costs_of_a_kind_are_the_site_s_own_then_the_built_in_then_the_default_s
 
 
 def test_drones_are_pre_alerted_before_they_are_alerted() -> None:
-    with pytest.raises(ValidationError, match=r"alert_s.*pre_alert_s"):
+    with pytest.raises(ValidationError, match=r"found alert_s 100 .*pre_alert_s 90\b"):
         DronePolicy(alert_s=100.0, pre_alert_s=90.0)
 
 

@@ -225,7 +225,7 @@ class _Tick:
         told, heard, picture = self.told, self.heard, self.picture
         told.struck |= heard.dangerous or self._struck(shot)
         endangered = picture.p >= self.rules.leave_p(told.level)
-        if endangered and picture.tracks:
+        if endangered:
             self._note_danger()
         if endangered or heard.dangerous:
             told.danger_ns = self.now_ns
