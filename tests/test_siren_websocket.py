@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -204,6 +205,22 @@ async def test_a_siren_away_at_the_alert_sounds_when_it_comes_and_one_away_at_it
     await town.until(lambda: town.sounding() == [])
     await asyncio.sleep(0.3)
     assert south.device.starts == {"base": 1}
+
+
+@in_town
+async def test_a_siren_that_cannot_write_its_memory_sounds_ends_and_says_so(town: Town) -> None:
+    north = town.join("north")
+    north._memory_file = Path("/dev/full/north.json")
+    await town.until(lambda: town.way.connected() == 1)
+    link = town.way._open["north"][0]
+    town.warn("alert")
+    await town.until(lambda: town.desk.state.orders["north"]["base"].reached)
+    assert town.sounding() == ["north"]
+    await town.until(lambda: "memory cannot be written" in town.desk.state.sirens["north"].fault)
+    assert town.way._open["north"] == [link], "the connection that it had"
+    north.clock.set_to(town.desk.state.orders["north"]["base"].command.expires_ns)
+    north.tick()
+    assert town.sounding() == []
 
 
 @in_town
