@@ -262,6 +262,21 @@ async def test_nothing_is_said_before_a_connection_has_proved_itself(town: Town)
 
 
 @in_town
+async def test_who_proves_nothing_neither_closes_nor_loses_the_siren_s_own_connection(town: Town) -> None:
+    town.join("north")
+    await town.until(lambda: town.way.connected() == 1)
+    own = town.way._open["north"][0]
+    town.desk.state.sirens["south"].away = False  # heard over another way
+    for name in ["north", "south"] * (MAX_CONNECTIONS + 1):
+        connection = await a_connection(town, name, beat=False)
+        await connection.send("hello")
+        assert await closed_with(connection) == 4401
+    assert town.way._open == {"north": [own]}
+    assert not town.desk.state.sirens["south"].away
+    assert not town.desk.state.sirens["north"].away
+
+
+@in_town
 async def test_an_unknown_siren_is_refused(town: Town) -> None:
     with pytest.raises(InvalidStatus) as refused:
         await connect(f"{town.address}/west")
