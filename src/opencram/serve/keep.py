@@ -103,7 +103,7 @@ class Keeper:
         self._scenario_docs: Mapping[str, str] | None = None
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="keep")
         self._writing: Future[None] | None = None
-        self._desk: bytes | None = None
+        self._desk = self._desk_written = b""
         self.fault = ""
         """Why nothing is recorded, a sentence; empty: all is."""
         self._failed_ns = 0
@@ -320,9 +320,10 @@ class Keeper:
         _replace(self.folder / STATE_FILE, zstandard.compress(msgspec.msgpack.encode(kept), 1))
 
     def _write_desk(self) -> None:
-        data, self._desk = self._desk, None
-        if data is not None:
+        data = self._desk
+        if data is not self._desk_written:
             _replace(self.folder / DESK_FILE, data)
+            self._desk_written = data
 
 
 def _has_site(path: Path) -> bool:

@@ -22,7 +22,7 @@ from opencram.serve.link import Act, Drill, Source
 from opencram.serve.picture import Painter
 from opencram.state import State, load_warnings, save_warnings
 from opencram.tables import Health, Input, OperatorAct, Outbox, Reject, ZoneWarning
-from opencram.warning.rules import ALERT
+from opencram.warning.rules import ALERT, zone_rules
 
 if TYPE_CHECKING:
     from opencram.console import Console
@@ -88,6 +88,7 @@ class Service:
 
     async def run(self) -> None:
         """Tick until `stop`."""
+        zone_rules(self.site)  # worked out once for a site, and not by the first tick
         self.source.prepare()
         gc.collect()
         gc.freeze()  # what was made at the start is never looked through again: that took tens of milliseconds
