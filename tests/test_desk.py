@@ -14,6 +14,7 @@ from opencram.outputs.sirens.desk import Desk
 from opencram.outputs.sirens.device import Device, Memory
 from opencram.outputs.sirens.messages import Ack, Beat, Bye, Command, Pulse
 from opencram.outputs.sirens.orders import DeskState, load_desk, save_desk
+from opencram.serve.picture import sirens_seen
 from opencram.site import Site
 from opencram.tables import ZoneWarning
 from small_site import RADAR, SECOND_NS, START_NS, position, site_of, square
@@ -381,6 +382,20 @@ def test_a_restarted_desk_sends_the_same_commands_and_nothing_sounds_twice() -> 
     assert field.sounding() == {"north": "rocket", "south": "rocket"}
     assert field.starts() == {"north": {"base": 1}, "south": {"base": 1}}
     assert not field.told("unanswered")
+
+
+def test_a_siren_that_was_silent_before_a_restart_is_silent_after_it_until_it_beats() -> None:
+    field = started()
+    field.cut.add("east")
+    field.go_on(10.0)
+    restarted(field, {})
+    assert {seen.id: seen.state for seen in sirens_seen(field.desk) if seen.state != "ok"} == {"east": "silent"}
+    field.warn(warning("town", "alert", field.now_ns))
+    assert field.sounding() == {"north": "rocket", "south": "rocket"}, "it is not waited for"
+    field.cut.clear()
+    field.go_on(2.1)
+    assert field.sounding()["east"] == "rocket"
+    assert not field.desk.state.sirens["east"].silent
 
 
 def test_a_desk_that_lost_its_memory_makes_the_same_ids_of_the_same_warnings() -> None:

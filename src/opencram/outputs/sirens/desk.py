@@ -100,13 +100,14 @@ class Desk:
     def resume(self, alerted: Mapping[str, tuple[str, int]], now_ns: int) -> None:
         """After a restart: say again what stands, and make it agree with the zones that are alerted.
 
-        `alerted` gives each alerted zone's kind of danger and since when it is. Commands keep their ids; sirens have
-        the usual time to come back. What sounds for another zone is not ended: why it did has been lost, and not that
-        it is over. It runs out.
+        `alerted` gives each alerted zone's kind of danger and since when it is. Commands keep their ids. Sirens have the
+        usual time to come back; one that was silent before is so until it beats. What sounds for another zone is not
+        ended: why it did has been lost, and not that it is over. It runs out.
         """
         for siren in self.state.sirens.values():
-            siren.away, siren.silent = True, False
-            siren.beat_ns = now_ns if siren.beat_ns else 0
+            siren.away = True
+            if siren.beat_ns and not siren.silent:
+                siren.beat_ns = now_ns
         back_ns = now_ns + round((self.times.silent_s - self.times.escalate_s) * SECOND_NS)
         for order in self._orders():
             order.asked_ns, order.sent_ns, order.tries = back_ns, 0, 0
