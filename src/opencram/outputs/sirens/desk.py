@@ -101,8 +101,8 @@ class Desk:
         """After a restart: say again what stands, and make it agree with the zones that are alerted.
 
         `alerted` gives each alerted zone's kind of danger and since when it is. Commands keep their ids. Sirens have
-        the usual time to come back; one that was silent before is so until it beats. What sounds for another zone is not
-        ended: why it did has been lost, and not that it is over. It runs out.
+        the usual time to come back; one that was silent before is so until it beats. What sounds for another zone is
+        not ended: why it did has been lost, and not that it is over. It runs out.
         """
         for siren in self.state.sirens.values():
             siren.away = True
