@@ -214,7 +214,8 @@ async def many(rounds: int, zones: int, each: int, folder: Path) -> np.ndarray:
     names, zone_ids = set(watch.tokens), tuple(zone.id for zone in site.zones)
 
     def act(kind: str) -> None:
-        service.act(Act(act=kind, kind=kind, targets=zone_ids, by="operator", time_ns=0))  # type: ignore[arg-type]
+        now_ns = watch.clock.now_ns()
+        service.act(Act(act=kind, kind=kind, targets=zone_ids, by="operator", time_ns=now_ns))  # type: ignore[arg-type]
         service.turn(watch.clock.now_ns())
 
     try:

@@ -12,8 +12,9 @@ import pytest
 from opencram.outputs.cap import Provenance
 from opencram.outputs.sirens.desk import Desk
 from opencram.outputs.sirens.device import Device, Memory
-from opencram.outputs.sirens.messages import Ack, Beat, Command, Pulse
+from opencram.outputs.sirens.messages import Ack, Beat, Bye, Command, Pulse
 from opencram.outputs.sirens.orders import DeskState, load_desk, save_desk
+from opencram.serve.picture import sirens_seen
 from opencram.site import Site
 from opencram.tables import ZoneWarning
 from small_site import RADAR, SECOND_NS, START_NS, position, site_of, square
@@ -68,11 +69,19 @@ class Field:
         while batch := self.desk.take():
             for siren, message in batch:
                 if isinstance(message, Pulse):
+                    self._set_clock(siren, message)
                     continue
                 self.sent.append(message)
                 if self._passes(siren, True):
                     self.answer(self.devices[siren].hear(message, self._siren_ns(siren)))
         self.notices += self.desk.notices()
+
+    def _set_clock(self, siren: str, pulse: Pulse) -> None:
+        """As a runner does: a clock that was wrong is put right, and the siren beats again at once."""
+        if siren in self.devices and self._passes(siren, True) and self.clock_off_ns.pop(siren, 0):
+            assert pulse.time_ns == self.now_ns
+            self.devices[siren].begin_beats_anew()
+            self.beat(siren)
 
     def answer(self, acks: list[Ack]) -> None:
         for ack in acks:
@@ -192,7 +201,7 @@ def test_lost_acknowledgements_alone_change_nothing_that_is_heard() -> None:
     field.go_on(6.0)
     assert field.devices["east"].starts == {"town": 1}
     assert field.devices["east"].refused["repeated"] >= 4
-    assert field.told("unanswered") == ["siren east"]
+    assert sorted(field.told("unanswered")) == ["siren east", "siren north", "siren south"], "its helpers' are lost too"
     tries = [round((a.issued_ns - START_NS) / SECOND_NS, 1) for a in field.sent if a.siren == "east"]
     assert len(set(tries)) == 1, "said again, not made anew"
 
@@ -221,6 +230,56 @@ def test_a_siren_that_does_not_answer_is_helped_out_by_its_neighbours_once() -> 
     field.warn(warning("town", "all-clear", field.now_ns))
     assert field.sounding() == {}
     assert field.starts() == {"north": {"town": 1}, "south": {"town": 1}}
+
+
+def row_of_sirens() -> Site:
+    """Six sirens in a row, each of its own zone, 600 m apart and heard for 1,000 m."""
+    names = "abcdef"
+    sirens = [{"id": n, "position": position(600 * i, 0), "zones": [n], "audible_m": 1000} for i, n in enumerate(names)]
+    return site_of([square(n, 600 * i, 0) for i, n in enumerate(names)], sirens=sirens, sensors=[RADAR])
+
+
+def called_by_a(beating: str, answering: str, seconds: float) -> list[str]:
+    """Who is told to sound for the zone of siren a, in turn; a itself never answers. Near it are b, c and d."""
+    desk, now_ns, called = Desk(row_of_sirens(), Provenance.LIVE), START_NS, dict[str, None]()
+    devices = {name: Device(name) for name in beating}
+    for tick in range(round(seconds * 10)):
+        if tick % 20 == 0:
+            for device in devices.values():
+                desk.hear(device.beat(now_ns), now_ns)
+        if tick == 1:
+            desk.warn([warning("a", "alert", now_ns)], now_ns)
+        desk.tick(now_ns)
+        for siren, message in desk.take():
+            if isinstance(message, Command):
+                called[siren] = None
+                for ack in devices[siren].hear(message, now_ns) if siren in answering else []:
+                    desk.hear(ack, now_ns)
+        now_ns += TICK_NS
+    return list(called)
+
+
+def test_of_the_neighbours_those_that_beat_are_called_first() -> None:
+    assert called_by_a(beating="def", answering="def", seconds=4.0) == ["a", "d", "b"]
+    assert called_by_a(beating="abcdef", answering="bcdef", seconds=8.0) == ["a", "b", "c"]
+
+
+def test_a_neighbour_that_does_not_answer_is_replaced_by_the_next() -> None:
+    assert called_by_a(beating="abcdef", answering="cd", seconds=4.0) == ["a", "b", "c"]
+    assert called_by_a(beating="abcdef", answering="cd", seconds=6.0) == ["a", "b", "c", "d"]
+    assert called_by_a(beating="abcdef", answering="cd", seconds=50.0) == ["a", "b", "c", "d"]
+
+
+def test_a_siren_that_answers_again_is_said_to_though_its_order_has_changed() -> None:
+    field = started()
+    field.loses = lambda siren, number, to_siren: siren == "east" and not to_siren
+    field.warn(warning("town", "alert", field.now_ns))
+    field.go_on(3.0)
+    assert "siren east" in field.told("unanswered")
+    field.loses = lambda siren, number, to_siren: False
+    field.warn(warning("town", "all-clear", field.now_ns))
+    field.go_on(1.0)
+    assert field.told("answered") == ["siren east"]
 
 
 def test_a_siren_known_to_be_silent_is_not_waited_for() -> None:
@@ -275,13 +334,19 @@ def test_a_siren_that_lost_its_power_takes_the_alarm_up_again() -> None:
     assert field.sounding() == {}
 
 
-def test_a_siren_that_sounds_for_a_zone_under_no_alarm_is_ended() -> None:
+def test_what_sounds_and_is_not_known_of_is_told_and_runs_out() -> None:
+    """A desk that has lost all it knew: it cannot say that the danger is over."""
     field = started()
     field.warn(warning("town", "alert", field.now_ns))
-    field.desk.state.orders.clear()
-    field.go_on(2.1)
+    field.desk = Desk(field.site, Provenance.LIVE)
+    field.sent.clear()
+    field.go_on(50.0)
+    assert field.sounding() == {"east": "rocket"}
+    assert field.told("unexplained") == ["siren east"]
+    field.go_on(15.0)
     assert field.sounding() == {}
-    assert field.sent[-1].kind == "cancel"
+    assert [n.state for n in field.notices if n.component == "siren east"][-2:] == ["unexplained", "ok"]
+    assert field.sent == []
 
 
 def test_a_siren_that_cannot_be_heard_says_so_and_is_helped_out() -> None:
@@ -319,6 +384,20 @@ def test_a_restarted_desk_sends_the_same_commands_and_nothing_sounds_twice() -> 
     assert not field.told("unanswered")
 
 
+def test_a_siren_that_was_silent_before_a_restart_is_silent_after_it_until_it_beats() -> None:
+    field = started()
+    field.cut.add("east")
+    field.go_on(10.0)
+    restarted(field, {})
+    assert {seen.id: seen.state for seen in sirens_seen(field.desk) if seen.state != "ok"} == {"east": "silent"}
+    field.warn(warning("town", "alert", field.now_ns))
+    assert field.sounding() == {"north": "rocket", "south": "rocket"}, "it is not waited for"
+    field.cut.clear()
+    field.go_on(2.1)
+    assert field.sounding()["east"] == "rocket"
+    assert not field.desk.state.sirens["east"].silent
+
+
 def test_a_desk_that_lost_its_memory_makes_the_same_ids_of_the_same_warnings() -> None:
     field = started()
     alert = warning("base", "alert", field.now_ns)
@@ -347,8 +426,23 @@ def test_warnings_that_were_acted_on_before_the_restart_are_not_acted_on_again()
 def test_an_alarm_that_ended_while_the_service_was_down_is_ended() -> None:
     field = started()
     field.warn(warning("base", "alert", field.now_ns))
-    restarted(field, {})
+    field.desk = Desk(field.site, Provenance.LIVE, load_desk(save_desk(field.desk.state)))
+    field.warn(warning("base", "all-clear", field.now_ns + 1))
+    field.desk.resume({}, field.now_ns)
+    field.exchange()
     field.go_on(3.0)
+    assert field.sounding() == {}
+    assert field.sent[-1].kind == "all-clear"
+
+
+def test_an_alarm_that_only_the_desk_remembers_is_not_ended() -> None:
+    field = started()
+    field.warn(warning("base", "alert", field.now_ns))
+    restarted(field, {})
+    field.go_on(50.0)
+    assert set(field.sounding()) == {"north", "south"}
+    assert sorted(field.told("unexplained")) == ["siren north", "siren south"]
+    field.go_on(15.0)
     assert field.sounding() == {}
 
 
@@ -375,6 +469,25 @@ def test_a_sirens_clock_that_is_wrong_by_seconds_changes_nothing(off_s: int) -> 
     field.go_on(50.0)
     assert field.sounding() == {"north": "rocket", "south": "rocket"}
     assert field.starts() == {"north": {"base": 1}, "south": {"base": 1}}
+
+
+@pytest.mark.parametrize("off_s", [3.9, 9, 3_600])
+def test_a_siren_whose_clock_is_put_right_is_not_called_silent(off_s: float) -> None:
+    field = Field()
+    field.clock_off_ns = {"north": round(off_s * SECOND_NS)}
+    field.go_on(20.0)
+    assert field.told("silent") == []
+    assert field.desk.state.sirens["north"].beat_ns > field.now_ns - 3 * SECOND_NS
+
+
+def test_a_last_will_counts_though_the_siren_s_clock_has_been_set_back() -> None:
+    field = started()
+    hour_ahead = Bye(siren="north", time_ns=field.now_ns + 3_600 * SECOND_NS)
+    field.desk.hear(hour_ahead, field.now_ns)
+    field.go_on(3.0)
+    field.desk.hear(Bye(siren="north", time_ns=field.now_ns), field.now_ns)
+    assert field.desk.state.sirens["north"].away
+    assert field.desk.state.refused == {}
 
 
 def test_an_old_command_never_sounds() -> None:
@@ -464,6 +577,33 @@ def test_an_alert_ends_a_drill_and_is_heard_in_its_place() -> None:
     assert field.desk.start_drill("d2", ["base"], 0.0, 60.0, "operator", field.now_ns).startswith(
         "base: found an alarm"
     )
+
+
+def test_no_drill_begins_while_a_siren_has_not_heard_of_the_all_clear() -> None:
+    field = started()
+    field.warn(warning("town", "alert", field.now_ns))
+    field.cut.add("east")
+    field.go_on(1.0)
+    field.warn(warning("town", "all-clear", field.now_ns))
+    refusal = field.desk.start_drill("d1", ["town"], 60.0, 30.0, "operator", field.now_ns)
+    assert refusal.startswith("town: found an alarm or a drill that is not over")
+    field.cut.clear()
+    field.go_on(5.0)
+    assert field.sounding() == {}, "the all-clear is still said again"
+    assert field.desk.start_drill("d1", ["town"], 60.0, 30.0, "operator", field.now_ns) == ""
+
+
+def test_a_siren_that_was_away_is_told_nothing_of_a_drill_that_was_stopped() -> None:
+    field = started()
+    field.cut.add("far")
+    assert field.desk.start_drill("d", ["town", "port"], 30.0, 30.0, "operator", field.now_ns) == ""
+    field.exchange()
+    field.go_on(1.0)
+    field.warn(warning("town", "alert", field.now_ns))
+    field.cut.clear()
+    field.go_on(20.0)
+    assert field.devices["far"].says == []
+    assert field.desk.state.orders["far"] == {}
 
 
 def test_a_self_test_sounds_shortly_and_its_date_is_known() -> None:

@@ -102,6 +102,16 @@ def test_an_alert_stops_a_drill_at_once_and_none_begins_while_it_stands(village:
     assert phone.hears("warning")["state"] == "all-clear"
 
 
+def test_a_drill_goes_on_after_a_kill_and_is_told_to_who_looks(village: Village) -> None:
+    assert opencram(village, "drill", "base", "--announce-s", "0", "--last-s", "60")[0] == 0
+    village.until(lambda: all(s["state"] == "sounding" for s in sirens(village, "north", "south")))
+    village.kill("service")
+    village.start_service()
+    with connect(village.http.replace("http", "ws") + "/ws?zone=base") as feed:
+        drills = Phone(feed).hears("state")["drills"]
+    assert [(d["phase"], d["zones"], d["status"]) for d in drills] == [("sounding", ["base"], "Exercise")]
+
+
 def test_two_drills_in_one_zone_are_refused(village: Village) -> None:
     assert opencram(village, "drill", "base")[0] == 0
     status, sentence = opencram(village, "drill", "--all")

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+import time
 import typing
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ class Clock:
         self.now_s = 1_000.0
 
     def feed(self) -> Feed:
-        return Feed(hello(), lambda: round(1e3 * self.now_s), lambda: self.now_s)
+        return Feed(hello(), lambda: self.now_s)
 
 
 def told(seq: int, zone: str = "base", state: str = "alert") -> Told:
@@ -157,6 +158,23 @@ def test_silence_of_the_pipeline_is_a_stall() -> None:
     assert not feed.stalled
     clock.now_s += 0.1
     assert (feed.stalled, feed.health().status) == (True, "stalled")
+
+
+def test_the_time_that_phones_count_down_by_is_the_services_and_no_wall_clock_steps_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Clock()
+    feed = clock.feed()
+    shown = picture()
+    feed.hear(shown)
+    monkeypatch.setattr(time, "time_ns", lambda: shown.now_ns - 3_600_000_000_000)  # the machine's is set by an hour
+    clock.now_s += 1.5
+    assert feed.now_ns() == shown.now_ns + 1_500_000_000
+    assert feed.state(None).now_ms == feed.now_ns() // 1_000_000
+    looking = Client(None)
+    with feed.looking(looking, "", 0):
+        feed.show(beat=True)
+        assert texts(looking)[-1]["now_ms"] == feed.now_ns() // 1_000_000
 
 
 # ---- the link -------------------------------------------------------------------------------------------------------

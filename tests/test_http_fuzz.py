@@ -42,7 +42,7 @@ def obey(data: bytes) -> None:
             ACTS_ASKED.hear(ActReply(act=message.act, done=True, sentence="done"))
 
 
-ACTS_ASKED = Acts(obey)
+ACTS_ASKED = Acts(obey, lambda: 0)
 APP = app_of(Feed(hello(), now_s=lambda: 0.0), ACTS_ASKED, TOKEN, limits=Loose())
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +26,11 @@ from opencram.state import State, digest, load
 from opencram.steadyclock import SteadyClock
 from opencram.tables import Effect, Engagement
 from opencram.world.scenario import load_scenario
+from services import write_site
 
 TOKEN = b"a token of sixteen bytes or more"
 SECOND_NS = 1_000_000_000
+SOUNDING = {"siren-embassy-north": "embassy", "siren-embassy-south": "embassy"}
 
 
 class Clocks:
@@ -48,12 +52,55 @@ def site() -> Site:
     return load_site("baghdad-embassy")
 
 
-def played(folder: Path, site: Site, seconds: float) -> State:
+@contextmanager
+def serving(folder: Path, site: Site, dies: bool = False) -> Iterator[tuple[Service, SteadyClock]]:
+    """A service in earnest without sensors, begun on what the folder holds; if it `dies`, ended as kill -9 would."""
+    console, keeper = Console(), Keeper(folder, site, Provenance.LIVE)
+    found = keeper.resume()
+    clock = SteadyClock(found.now_ns + 1)
+
+    async def made() -> Service:
+        return Service(site, NoSensors(), clock, keeper, found, {siren.id: TOKEN for siren in site.sirens}, console)
+
+    service = asyncio.run(made())
+    keeper.begin(service.state, clock.now_ns())
+    try:
+        yield service, clock
+    finally:
+        if dies:
+            assert keeper._recorder is not None
+            keeper._recorder.flush()
+            killed(keeper)
+        else:
+            service.close()
+        console.close()
+
+
+def raise_alarm(service: Service, clock: SteadyClock, zone: str) -> None:
+    service.act(Act(act="a", kind="alarm", targets=(zone,), by="operator", time_ns=clock.now_ns()))
+    service.turn(clock.now_ns())
+
+
+def alarms(service: Service) -> dict[str, str]:
+    """The zone for which each siren is to sound."""
+    orders = service.desk.state.orders
+    return {siren: zone for siren, zones in orders.items() for zone, order in zones.items() if order.alarms}
+
+
+def ids(service: Service) -> list[str]:
+    return [order.command.id for zones in service.desk.state.orders.values() for order in zones.values()]
+
+
+def full(*_: Any) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def played(folder: Path, site: Site, seconds: float, before_ns: int = 0) -> State:
     """Some seconds of a raid, kept in a folder that is then left as kill -9 would leave it; the state at the end."""
     keeper = Keeper(folder, site, Provenance.SIMULATION)
     source = Played(load_scenario("baghdad-2020-11-17"), site, 0, 1_700_000_000 * SECOND_NS)
     state = State(defended=source.defended)
-    keeper.begin(state, source.start_ns, Play("baghdad-2020-11-17", 0, source.start_ns))
+    keeper.begin(state, source.start_ns - before_ns, Play("baghdad-2020-11-17", 0, source.start_ns))
     source.prepare()
     for _ in range(round(seconds * 10)):
         tick_ns = source.due_ns(0, 0)
@@ -114,8 +161,10 @@ def test_each_recording_replays_alone_into_the_next(
         assert digest(now) == digest(load(after.state) if after else state)
 
 
-def test_the_orders_of_the_simulated_defence_are_found_again(tmp_path: Path, site: Site) -> None:
-    played(tmp_path, site, 30.0)
+@pytest.mark.parametrize("before_ns", [0, SECOND_NS // 2])
+def test_the_orders_of_the_simulated_defence_are_found_again(tmp_path: Path, site: Site, before_ns: int) -> None:
+    """Also of a recording that was begun in the second before the play's first."""
+    played(tmp_path, site, 30.0, before_ns)
     told = [
         log_ns
         for path in sorted(tmp_path.glob("recording-*.mcap"))
@@ -194,7 +243,7 @@ def test_a_step_that_raises_is_left_out_and_the_alert_stands(
 
     service = asyncio.run(made(keeper.resume()))
     keeper.begin(service.state, clock.now_ns())
-    service.act(Act(act="a", kind="alarm", targets=("embassy",), by="operator", time_ns=0))
+    service.act(Act(act="a", kind="alarm", targets=("embassy",), by="operator", time_ns=clock.now_ns()))
     service.turn(clock.now_ns())
     before = {siren: dict(zones) for siren, zones in service.desk.state.orders.items() if zones}
     assert set(before) == {"siren-embassy-north", "siren-embassy-south"}
@@ -226,12 +275,9 @@ def test_a_full_disk_silences_nobody(tmp_path: Path, site: Site, monkeypatch: py
     service = asyncio.run(made())
     keeper.begin(service.state, clock.now_ns())
 
-    def full(*_: Any) -> None:
-        raise OSError(28, "No space left on device")
-
     with monkeypatch.context() as patched:
         patched.setattr(Recorder, "inputs", full)
-        service.act(Act(act="a", kind="alarm", targets=("embassy",), by="operator", time_ns=0))
+        service.act(Act(act="a", kind="alarm", targets=("embassy",), by="operator", time_ns=clock.now_ns()))
         service.turn(clock.now_ns())
         assert {siren for siren, zones in service.desk.state.orders.items() if zones} == {
             "siren-embassy-north",
@@ -247,6 +293,73 @@ def test_a_full_disk_silences_nobody(tmp_path: Path, site: Site, monkeypatch: py
     assert len(list(Recording(sorted(tmp_path.glob("recording-*.mcap"))[-1]).ticks())) == 1
 
 
+def test_a_service_starts_and_warns_on_a_full_disk(tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(keep, "_replace", full)
+        patched.setattr(Recorder, "snapshot", full)
+        with serving(tmp_path, site) as (service, clock):
+            raise_alarm(service, clock, "embassy")
+            assert alarms(service) == SOUNDING
+            assert "No space left on device" in service.notes["recording"]
+
+
+@pytest.mark.parametrize("disk", ["works", "is full"])
+def test_many_steps_that_raise_end_no_warning(
+    tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch, disk: str
+) -> None:
+    """So many that the state is given up, and of a service that is then killed the next one too."""
+
+    def broken(*_: Any) -> None:
+        raise RuntimeError("a fault")
+
+    with serving(tmp_path, site) as (service, clock):
+        if disk == "is full":
+            monkeypatch.setattr(Recorder, "inputs", full)
+        raise_alarm(service, clock, "embassy")
+        before = ids(service)
+        with monkeypatch.context() as patched:
+            patched.setattr(service_module, "step", broken)
+            patched.setattr(keep, "step", broken)
+            for _ in range(5):
+                assert service.turn(clock.now_ns()) is None
+                assert (alarms(service), ids(service)) == (SOUNDING, before)
+        assert ("zones stay under warning" in service.notes["fault"]) == (disk == "is full")
+        outbox = service.turn(clock.now_ns())
+        assert outbox is not None
+        assert outbox.warnings == ()
+        assert set(service.state.warnings.zones) == {"embassy"}
+        assert (alarms(service), ids(service)) == (SOUNDING, before)
+
+
+@pytest.mark.parametrize("other", ["version", "site", "state", "ticks"])
+def test_zones_stay_under_warning_where_the_state_cannot_be_taken_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    """A new version, an edited site, a state that cannot be loaded, ticks that raise: no alarm is said to be over."""
+
+    def broken(*_: Any) -> None:
+        raise ValueError("a fault")
+
+    site, folder = load_site(write_site(tmp_path)), tmp_path / "record"
+    with serving(folder, site, dies=True) as (service, clock):
+        raise_alarm(service, clock, "base")
+        began = ids(service)
+        service.keeper.save(service.state)
+        for _ in range(5):
+            service.turn(clock.now_ns())
+    if other == "version":
+        monkeypatch.setattr(keep, "__version__", "another")
+    elif other == "site":
+        site = load_site(write_site(tmp_path, all_clear_s=31.0))
+    else:
+        monkeypatch.setattr(keep, {"state": "load", "ticks": "step"}[other], broken)
+    with serving(folder, site) as (service, _):
+        assert "zones stay under warning" in service.notes["state"]
+        assert alarms(service) == {"north": "base", "south": "base"}
+        assert ids(service) == began, "the same commands: no siren begins anew"
+        assert set(service.state.warnings.zones) == {"base"}
+
+
 def test_the_journal_does_not_grow_for_ever(tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keep, "MAX_JOURNAL_BYTES", 100)
     keeper = Keeper(tmp_path, site, Provenance.LIVE)
@@ -255,6 +368,30 @@ def test_the_journal_does_not_grow_for_ever(tmp_path: Path, site: Site, monkeypa
     killed(keeper)
     sizes = [(tmp_path / name).stat().st_size for name in ("sirens.jsonl", "sirens.old.jsonl")]
     assert max(sizes) < 200
+
+
+# ---- operators ------------------------------------------------------------------------------------------------------
+
+
+def test_an_all_clear_that_comes_late_does_not_end_what_was_raised_since(tmp_path: Path, site: Site) -> None:
+    with serving(tmp_path, site) as (service, clock):
+        asked_ns = clock.now_ns() - 50 * SECOND_NS
+        raise_alarm(service, clock, "embassy")
+        service.act(Act(act="b", kind="all-clear", targets=("embassy",), by="other", time_ns=asked_ns))
+        outbox = service.turn(clock.now_ns())
+        assert outbox is not None
+        assert [reject.reason for reject in outbox.rejects] == ["all-clear older than the warning"]
+        assert alarms(service) == SOUNDING
+
+
+@pytest.mark.parametrize("kind", ["alarm", "all-clear"])
+def test_an_act_that_waited_for_a_minute_is_refused(tmp_path: Path, site: Site, kind: Any) -> None:
+    with serving(tmp_path, site) as (service, clock):
+        asked_ns = clock.now_ns() - 61 * SECOND_NS
+        service.act(Act(act="b", kind=kind, targets=("embassy",), by="operator", time_ns=asked_ns))
+        outbox = service.turn(clock.now_ns())
+        assert outbox is not None
+        assert [reject.reason for reject in outbox.rejects] == ["operator's act not of the present"]
 
 
 # ---- the clock ------------------------------------------------------------------------------------------------------

@@ -100,3 +100,4 @@ def test_what_is_missing_for_a_broker_is_said_in_one_sentence(
     ended = opencram(*(site if a == "SITE" else a for a in arguments), **state)
     assert (ended.returncode, ended.stderr.count("\n")) == (2, 1), ended.stderr
     assert expected in ended.stderr
+    assert not (tmp_path / "opencram" / "serve").exists(), "nothing was begun"

@@ -1,6 +1,7 @@
 """An operator's commands and tokens: what they ask, what they say, and with which status they end."""
 
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -95,6 +96,18 @@ def test_a_service_that_is_not_there_is_said(stub: Stub) -> None:
         RunError, match=r"was not reached \(Connection refused\); as far as is known there was no alarm"
     ):
         ask("http://127.0.0.1:9", "alarm", {"zone": "base"}, stub.token_file)
+
+
+def test_an_act_without_an_answer_is_not_said_to_have_failed(stub: Stub) -> None:
+    def hang_up() -> None:
+        talking, _ = listening.accept()
+        talking.recv(65_536)
+        talking.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=hang_up, daemon=True).start()
+        with pytest.raises(RunError, match=r"gave no answer \(.*\); look whether the alarm was carried out"):
+            ask(f"http://127.0.0.1:{listening.getsockname()[1]}", "alarm", {"zone": "base"}, stub.token_file)
 
 
 class Stranger(BaseHTTPRequestHandler):

@@ -48,6 +48,27 @@ def test_killed_in_the_midst_of_an_alert_it_goes_on_where_it_was(tmp_path: Path)
             assert list(Recording(path).ticks())
 
 
+def test_an_edited_site_ends_no_alarm(tmp_path: Path) -> None:
+    with Village(tmp_path, write_site(tmp_path)) as village:
+        village.start_service()
+        for name in ("north", "south"):
+            village.start_siren(name)
+        village.until(lambda: all("connected" in village.output(name) for name in ("north", "south")))
+        assert village.post("/api/alarm", {"zone": "base"})[0] == 200
+        village.until(lambda: sounding(village, ("north", "south")))
+        village.end("service")
+        write_site(tmp_path, all_clear_s=31.0)
+        village.start_service()
+        assert village.states() == {"base": "alert", "town": "quiet"}
+        village.until(lambda: any("of another site" in note for note in village.get("/healthz")["notes"]))
+        village.until(lambda: len(village.journal("answer", stage="sounding", siren="north")) > 1)
+        assert {c["kind"] for c in village.journal("command")} == {"observed"}
+        assert village.post("/api/all-clear", {"zone": "base"})[0] == 200
+        village.until(lambda: len({a["siren"] for a in village.journal("answer", stage="done")}) == 2)
+        for name in ("north", "south"):
+            assert "Sounded for: base 1. " in village.end(name)
+
+
 def test_a_played_raid_goes_on_after_a_kill_and_is_an_exercise_in_all_it_says(tmp_path: Path) -> None:
     with Village(tmp_path, "baghdad-embassy", "--play", "baghdad-2020-11-17") as village:
         village.start_service()

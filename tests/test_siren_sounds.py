@@ -2,13 +2,16 @@
 
 import io
 import itertools
+import time
 import wave
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.signal import stft
 
 from opencram.outputs.sirens.messages import Command
+from opencram.outputs.sirens.player import Player
 from opencram.outputs.sirens.sounds import RATE_HZ, SAID, sound_of, tone, wav, words
 
 ALARMS = ("rocket", "observed", "drone")
@@ -75,3 +78,41 @@ def test_a_sound_is_a_wav_file_that_is_not_clipped(name: str) -> None:
         samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
     assert 8_000 < np.abs(samples.astype(int)).max() < 32_767
     assert 1.0 <= len(samples) / RATE_HZ <= 10.0
+
+
+# ---- what makes them heard ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A player that keeps what it is given to play, and no voice."""
+    made = tmp_path / "aplay"
+    made.write_text(f'#!/bin/sh\n/bin/cat "$2" > {tmp_path}/part && /bin/mv {tmp_path}/part {tmp_path}/heard\n')
+    made.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return tmp_path / "heard"
+
+
+def full(*_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_a_disk_that_is_full_when_the_alarm_comes_changes_nothing(heard: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    player = Player()
+    monkeypatch.setattr(Path, "write_bytes", full)
+    player.play("rocket", repeat=True)
+    ends_s = time.monotonic() + 10.0
+    while not heard.exists():
+        assert time.monotonic() < ends_s
+        time.sleep(0.01)
+    player.close()
+    assert player.fault == ""
+    assert heard.read_bytes() == wav("rocket")
+
+
+def test_sounds_that_cannot_be_written_are_a_fault_that_is_told(heard: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "write_bytes", full)
+    player = Player()
+    player.play("rocket", repeat=True)
+    player.close()
+    assert player.fault == "its sounds cannot be written (No space left on device)"

@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -207,6 +208,22 @@ async def test_a_siren_away_at_the_alert_sounds_when_it_comes_and_one_away_at_it
 
 
 @in_town
+async def test_a_siren_that_cannot_write_its_memory_sounds_ends_and_says_so(town: Town) -> None:
+    north = town.join("north")
+    north._memory_file = Path("/dev/full/north.json")
+    await town.until(lambda: town.way.connected() == 1)
+    link = town.way._open["north"][0]
+    town.warn("alert")
+    await town.until(lambda: town.desk.state.orders["north"]["base"].reached)
+    assert town.sounding() == ["north"]
+    await town.until(lambda: "memory cannot be written" in town.desk.state.sirens["north"].fault)
+    assert town.way._open["north"] == [link], "the connection that it had"
+    north.clock.set_to(town.desk.state.orders["north"]["base"].command.expires_ns)
+    north.tick()
+    assert town.sounding() == []
+
+
+@in_town
 async def test_the_service_comes_back_on_its_port(town: Town) -> None:
     town.join("north")
     await town.until(lambda: town.way.connected() == 1)
@@ -242,6 +259,21 @@ async def test_nothing_is_said_before_a_connection_has_proved_itself(town: Town)
     await connection.send("hello")
     assert await closed_with(connection) == 4401
     assert town.desk.state.refused == {"malformed": 1}
+
+
+@in_town
+async def test_who_proves_nothing_neither_closes_nor_loses_the_siren_s_own_connection(town: Town) -> None:
+    town.join("north")
+    await town.until(lambda: town.way.connected() == 1)
+    own = town.way._open["north"][0]
+    town.desk.state.sirens["south"].away = False  # heard over another way
+    for name in ["north", "south"] * (MAX_CONNECTIONS + 1):
+        connection = await a_connection(town, name, beat=False)
+        await connection.send("hello")
+        assert await closed_with(connection) == 4401
+    assert town.way._open == {"north": [own]}
+    assert not town.desk.state.sirens["south"].away
+    assert not town.desk.state.sirens["north"].away
 
 
 @in_town

@@ -41,6 +41,16 @@ def load(data: bytes) -> State:
     return msgspec.msgpack.decode(data, type=State, dec_hook=_array)
 
 
+def save_warnings(warnings: WarningsState) -> bytes:
+    """What zones have been told, alone; it outlives the rest of a state."""
+    return msgspec.msgpack.encode(warnings, enc_hook=_plain)
+
+
+def load_warnings(data: bytes) -> WarningsState:
+    """What zones have been told, from the bytes of `save_warnings`; raises msgspec.DecodeError for anything else."""
+    return msgspec.msgpack.decode(data, type=WarningsState)
+
+
 def digest(state: State) -> str:
     """SHA-256 of the saved state."""
     return hashlib.sha256(save(state)).hexdigest()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import time
 from collections.abc import Callable, Sequence
 from typing import Annotated
 
@@ -48,9 +47,10 @@ class TestAct(_Asked):
 
 
 class Acts:
-    """The acts that wait for an answer; `send` writes bytes on the link."""
+    """The acts that wait for an answer; `send` writes bytes on the link, `now_ns` is the service's clock."""
 
-    def __init__(self, send: Callable[[bytes], object]) -> None:
+    def __init__(self, send: Callable[[bytes], object], now_ns: Callable[[], int]) -> None:
+        self._now_ns = now_ns
         self._send, self._waiting = send, dict[str, asyncio.Future[ActReply]]()
 
     async def ask(
@@ -64,7 +64,7 @@ class Acts:
             kind=kind,
             targets=tuple(targets),
             by="operator",
-            time_ns=time.time_ns(),
+            time_ns=self._now_ns(),
             announce_s=announce_s,
             last_s=last_s,
         )

@@ -78,12 +78,11 @@ class Client:
 
 
 class Feed:
-    """What stands, and who looks; `now_ms` is the service's clock, `now_s` one that never steps."""
+    """What stands, and who looks; `now_s` is a clock that never steps."""
 
     def __init__(
         self,
         hello: Hello,
-        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.hello = hello
@@ -98,7 +97,7 @@ class Feed:
         self._left_out = 0
         """The number of the last word that is no longer kept."""
         self.seq = 0
-        self._now_ms, self._now_s = now_ms, now_s
+        self._now_s = now_s
         self._heard_s, self._shown = now_s(), 0
 
     # ---- what comes in ----------------------------------------------------------------------------------------------
@@ -126,6 +125,15 @@ class Feed:
         for zone in (None, *zones_of(kept)):
             for client in self._looking.get(zone, ()):
                 client.put(text)
+
+    def now_ns(self) -> int:
+        """The service's time, carried on from the newest picture by a clock that never steps."""
+        if self.picture is None:
+            return time.time_ns()
+        return self.picture.now_ns + round((self._now_s() - self._heard_s) * 1e9)
+
+    def _now_ms(self) -> int:
+        return self.now_ns() // 1_000_000
 
     # ---- who looks --------------------------------------------------------------------------------------------------
 

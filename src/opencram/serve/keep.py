@@ -29,7 +29,8 @@ from opencram.outputs.sirens.orders import DeskState, load_desk, save_desk
 from opencram.pipeline import step
 from opencram.record.recording import Recorder, Recording
 from opencram.site import Site
-from opencram.state import State, load, save
+from opencram.stages.threats_to_warnings import WarningsState
+from opencram.state import State, load, load_warnings, save, save_warnings
 from opencram.tables import Engagement, Input, Outbox, ZoneWarning
 
 ROLL_NS = 600_000_000_000
@@ -38,6 +39,8 @@ STATE_EVERY_NS = 5_000_000_000
 TRY_AGAIN_NS = 10_000_000_000
 MAX_JOURNAL_BYTES = 64 * 1024 * 1024
 """Then a new journal is begun; the one before it is kept, and no older one."""
+BEFORE_PLAY_NS = 1_000_000_000
+"""A recording begins before the play that it records, by less than this."""
 MAX_LEFT_OUT = 3
 """So many ticks that raise are left out when they are run again; then the state is given up."""
 STATE_FILE, DESK_FILE, JOURNAL_FILE, LOCK_FILE = "state.bin", "desk.bin", "sirens.jsonl", "lock"
@@ -63,6 +66,8 @@ class _Kept(msgspec.Struct, frozen=True):
     recording: str
     play: Play | None
     state: bytes
+    warnings: bytes
+    """What zones have been told, once more and by itself: it is taken over where the rest cannot be."""
 
 
 @dataclass
@@ -70,6 +75,8 @@ class Resumed:
     """What an earlier process left; all empty where there was none."""
 
     state: State | None = None
+    stood: WarningsState | None = None
+    """Where there is no state: what zones had been told, if that is known."""
     seq: int = 0
     now_ns: int = 0
     play: Play | None = None
@@ -96,7 +103,7 @@ class Keeper:
         self._scenario_docs: Mapping[str, str] | None = None
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="keep")
         self._writing: Future[None] | None = None
-        self._desk: bytes | None = None
+        self._desk = self._desk_written = b""
         self.fault = ""
         """Why nothing is recorded, a sentence; empty: all is."""
         self._failed_ns = 0
@@ -107,15 +114,23 @@ class Keeper:
     def resume(self) -> Resumed:
         """What the last process left: its state, with the ticks run again that were recorded after it was saved."""
         kept = self._read_kept()
-        found = Resumed(note=kept) if isinstance(kept, str) else self._run_again(kept)
+        if isinstance(kept, str):
+            found = Resumed(note=kept)
+        elif others := self._others(kept):
+            found = self._without_state(kept, f"{self.folder / STATE_FILE}: found the state of another {others}")
+        else:
+            found = self._run_again(kept)
         found.desk = self._read_desk() if found.state is not None else None
         self.seq, self.now_ns = found.seq, found.now_ns
         return found
 
     def again(self) -> Resumed:
         """The state in front of the tick that was recorded last: its step raised, and it is left out."""
-        if self._recorder is not None:
-            self._recorder.flush()
+        with self._or_without():
+            if self._recorder is not None:
+                self._recorder.flush()
+        if self.fault:
+            return Resumed(note=self.fault)
         self._writer.submit(int).result()  # what is being written is written
         kept = self._read_kept()
         return Resumed(note=kept) if isinstance(kept, str) else self._run_again(kept, frozenset([self.seq]))
@@ -129,21 +144,32 @@ class Keeper:
             return ""
         except (OSError, zstandard.ZstdError, msgspec.DecodeError):
             return f"{path}: found a file that cannot be read; the state begins anew, zones that were alerted are not"
-        others = {
-            "version": kept.version != __version__,
-            "site": kept.site != self._site_digest,
-            "kind (an exercise, or one in earnest)": kept.provenance != self.provenance.name,
-        }
-        for what in (name for name, differs in others.items() if differs):
+        if kept.provenance != self.provenance.name:
+            what = "kind (an exercise, or one in earnest)"
             return f"{path}: found the state of another {what}; it begins anew, zones that were alerted are not"
         return kept
+
+    def _others(self, kept: _Kept) -> str:
+        """What the state is another's of; nothing if it is this service's."""
+        others = {"version": kept.version != __version__, "site": kept.site != self._site_digest}
+        return ", of another ".join(name for name, differs in others.items() if differs)
+
+    def _without_state(self, kept: _Kept, why: str) -> Resumed:
+        """Nothing of what was in the air, and of what zones had been told all that this site still has."""
+        try:
+            stood = load_warnings(kept.warnings)
+        except msgspec.DecodeError:
+            return Resumed(note=f"{why}; it begins anew, zones that were alerted are not")
+        known = {zone.id for zone in self.site.zones}
+        stood.zones = {zone: told for zone, told in stood.zones.items() if zone in known}
+        return Resumed(stood=stood, now_ns=kept.now_ns, note=f"{why}; tracks begin anew, zones stay under warning")
 
     def _run_again(self, kept: _Kept, left_out: frozenset[int] = frozenset()) -> Resumed:
         """The kept state, and the ticks after it through the same step; one that raises is left out."""
         try:
             found = Resumed(state=load(kept.state), seq=kept.seq, now_ns=kept.now_ns, play=kept.play)
         except (msgspec.DecodeError, ValueError, TypeError):
-            return Resumed(note=f"{self.folder / STATE_FILE}: found a state that cannot be loaded; it begins anew")
+            return self._without_state(kept, f"{self.folder / STATE_FILE}: found a state that cannot be loaded")
         assert found.state is not None
         for path in self._recordings(kept.recording):
             for tick in Recording(path).ticks(kept.seq + 1):
@@ -153,7 +179,7 @@ class Keeper:
                     outbox = step(found.state, tick.inbox, tick.now_ns, self.site)
                 except Exception:
                     if len(left_out) >= MAX_LEFT_OUT:
-                        return Resumed(note=f"{path}: found ticks that cannot be worked out; the state begins anew")
+                        return self._without_state(kept, f"{path}: found ticks that cannot be worked out")
                     return self._run_again(kept, left_out | {tick.seq})
                 found.seq, found.now_ns = tick.seq, tick.now_ns
                 if outbox.warnings:
@@ -168,7 +194,7 @@ class Keeper:
     def _orders(self, play: Play | None) -> dict[int, tuple[Engagement, ...]]:
         """What the simulated defence was ordered since the play began, by the tick's time."""
         orders: dict[int, tuple[Engagement, ...]] = {}
-        for path in self._recordings(f"recording-{_stamp(play.start_ns)}") if play is not None else []:
+        for path in self._recordings(f"recording-{_stamp(play.start_ns - BEFORE_PLAY_NS)}") if play else []:
             for topic, _, log_ns, data in Recording(path).messages():
                 if topic == "/engagements":
                     orders[log_ns] = (*orders.get(log_ns, ()), msgspec.json.decode(data, type=Engagement))
@@ -193,8 +219,9 @@ class Keeper:
             "defended": state.defended,
             "service": True,
         }
-        self._open(state, now_ns)
-        self._write_state(self._packed(state))
+        with self._or_without():
+            self._open(state, now_ns)
+            self._write_state(self._packed(state))
 
     # ---- ticks ----------------------------------------------------------------------------------------------------
 
@@ -247,9 +274,12 @@ class Keeper:
                 self._open(state, self.now_ns)
                 self.fault = ""
         if self.now_ns - self._saved_ns >= STATE_EVERY_NS and (self._writing is None or self._writing.done()):
-            self._saved_ns = self.now_ns
-            kept = self._packed(state)
-            self._writing = self._writer.submit(self._write_state, kept)
+            self.save(state)
+
+    def save(self, state: State) -> None:
+        """Keep the state after the tick that was taken last."""
+        self._saved_ns = self.now_ns
+        self._writing = self._writer.submit(self._write_state, self._packed(state))
 
     def close(self, state: State, desk: DeskState) -> None:
         """Keep all and close."""
@@ -258,6 +288,7 @@ class Keeper:
             self._writer.submit(self._write_state, self._packed(state)).result()
             if self._recorder is not None:
                 self._recorder.close()
+        with self._or_without():
             self._journal.close()
         self._writer.shutdown()
         self._lock.close()
@@ -282,15 +313,17 @@ class Keeper:
             recording=self._recording,
             play=self.play,
             state=save(state),
+            warnings=save_warnings(state.warnings),
         )
 
     def _write_state(self, kept: _Kept) -> None:
         _replace(self.folder / STATE_FILE, zstandard.compress(msgspec.msgpack.encode(kept), 1))
 
     def _write_desk(self) -> None:
-        data, self._desk = self._desk, None
-        if data is not None:
+        data = self._desk
+        if data is not self._desk_written:
             _replace(self.folder / DESK_FILE, data)
+            self._desk_written = data
 
 
 def _has_site(path: Path) -> bool:

@@ -26,13 +26,16 @@ def ask(server: str, act: str, body: Mapping[str, object], token_at: Path | None
     """
     connection = _connection(server)
     headers = {"Authorization": f"Bearer {_token(token_at)}", "Content-Type": "application/json"}
+    how, then = "was not reached", f"as far as is known there was no {act}"
     try:
+        connection.connect()
+        how, then = "gave no answer", f"look whether the {act} was carried out"
         connection.request("POST", f"/api/{act}", json.dumps(body), headers)
         answer = connection.getresponse()
         status, told = answer.status, answer.read(MAX_ANSWER_BYTES)
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise RunError(f"{server} was not reached ({reason}); as far as is known there was no {act}") from None
+        raise RunError(f"{server} {how} ({reason}); {then}") from None
     finally:
         connection.close()
     return _sentence(server, status, told)

@@ -20,9 +20,9 @@ from opencram.outputs.sirens.post import Post
 from opencram.pipeline import step
 from opencram.serve.link import Act, Drill, Source
 from opencram.serve.picture import Painter
-from opencram.state import State
+from opencram.state import State, load_warnings, save_warnings
 from opencram.tables import Health, Input, OperatorAct, Outbox, Reject, ZoneWarning
-from opencram.warning.rules import ALERT
+from opencram.warning.rules import ALERT, zone_rules
 
 if TYPE_CHECKING:
     from opencram.console import Console
@@ -63,6 +63,10 @@ class Service:
         if keeper.provenance is not source.provenance:
             raise ValueError(f"found a folder for {keeper.provenance}, expected one for {source.provenance}")
         self.state = resumed.state or State(defended=source.defended)
+        if resumed.stood is not None:
+            self.state.warnings = resumed.stood
+        self._stood = save_warnings(self.state.warnings)
+        """What zones had been told after the last tick that was worked out: no fault of ours takes it back."""
         self.desk = Desk(site, source.provenance, resumed.desk)
         self.post = Post(self.desk, tokens, clock.now_ns, self._sent, self._heard)
         self.web: WebProcess | None = None
@@ -84,6 +88,7 @@ class Service:
 
     async def run(self) -> None:
         """Tick until `stop`."""
+        zone_rules(self.site)  # worked out once for a site, and not by the first tick
         self.source.prepare()
         gc.collect()
         gc.freeze()  # what was made at the start is never looked through again: that took tens of milliseconds
@@ -128,6 +133,7 @@ class Service:
 
     def _rest(self, outbox: Outbox) -> None:
         """What can wait until the sirens have been told."""
+        self._stood = save_warnings(self.state.warnings)
         self.source.order(outbox.engagements)
         self._note_faults()
         now_ns = self.clock.now_ns()
@@ -178,19 +184,23 @@ class Service:
             self.notes["state"] = resumed.note
         for tick_ns, warnings in resumed.warnings:
             self.desk.warn(warnings, tick_ns)
-        if resumed.state is not None:
-            self.desk.resume(self._alerted(), self.clock.now_ns())
+        self.desk.resume(self._alerted(), self.clock.now_ns())
 
     def _alerted(self) -> dict[str, tuple[str, int]]:
         zones = self.state.warnings.zones
         return {zone: (told.kind, told.began_ns or told.told_ns) for zone, told in zones.items() if told.level == ALERT}
 
     def tell_standing(self) -> None:
-        """Tell the web process and the outlets which zones were under a warning when this process began."""
+        """Tell the web process and the outlets what stood when this process began: warnings, and drills.
+
+        CAP keeps what it was told of a drill.
+        """
         standing = list(self._standing())
-        for warning in standing:
-            if self.web is not None:
+        if self.web is not None:
+            for warning in standing:
                 self.web.tell(warning)
+            for drill in self.desk.state.drills.values():
+                self.web.tell_drill(_step_of(drill, self.clock.now_ns()))
         if self.outlets is not None:
             self.outlets.start(standing, whole=self._resumed)
 
@@ -209,13 +219,19 @@ class Service:
             )
 
     def _recover(self, acts: Sequence[Act]) -> None:
-        """The step raised: say so, take the state as it was before this tick, and go on with the next."""
+        """The step raised: say so, take the state as it was before this tick, and go on with the next.
+
+        Whatever else is lost, zones are under the warnings that they have been told, and sirens go on.
+        """
         self.console.say(f"FAULT in the step of tick {self.keeper.seq}:\n{traceback.format_exc()}", self._turn_ns)
-        self.notes["fault"] = f"tick {self.keeper.seq} could not be worked out and was left out"
         found = self.keeper.again()
+        lost = "" if found.state is not None else "; tracks begin anew, zones stay under warning"
+        self.notes["fault"] = f"tick {self.keeper.seq} could not be worked out and was left out{lost}"
         self.state = found.state or State(defended=self.source.defended)
-        self.desk.resume(self._alerted(), self.clock.now_ns())
-        self.post.flush()
+        self.state.warnings = load_warnings(self._stood)
+        self.keeper.save(self.state)
+        self.post.tick()
+        self._note_down()
         for act in acts:
             self._reply(act, False, "a fault kept it from being carried out; ask again")
 
@@ -282,11 +298,12 @@ class Service:
     def _note_health(self, health: Health) -> None:
         self.console.say(f"{health.component}: {health.state}, {health.detail}", health.time_ns)
         self._journal.append({"what": "health", **_plain(health)})
-        key = f"{health.component} unanswered"
         if health.state == "unanswered":
-            self.notes[key] = f"{health.component} does not answer: {health.detail}"
+            self.notes[health.component] = f"{health.component} does not answer: {health.detail}"
+        elif health.state == "unexplained":
+            self.notes[health.component] = f"{health.component} {health.detail}"
         elif health.state in ("answered", "ok"):
-            self.notes.pop(key, None)
+            self.notes.pop(health.component, None)
 
     def _tell_drills(self) -> None:
         for drill in self.desk.drill_news():
@@ -348,7 +365,12 @@ def threadsafe(loop: asyncio.AbstractEventLoop, service: Service) -> Callable[[A
 
 
 def _inputs_of(acts: Sequence[Act], tick_ns: int) -> list[Input]:
-    return [OperatorAct(time_ns=tick_ns, zone=zone, act=act.kind, by=act.by) for act in acts for zone in act.targets]
+    """Each stands for the moment at which it was asked for: what has changed since, it does not speak of."""
+    return [
+        OperatorAct(time_ns=min(act.time_ns, tick_ns), zone=zone, act=act.kind, by=act.by)
+        for act in acts
+        for zone in act.targets
+    ]
 
 
 def _names_one(reject: Reject, zones: Sequence[str]) -> bool:

@@ -30,6 +30,7 @@ from opencram.site import Site, load_site
 from opencram.steadyclock import SteadyClock
 
 if TYPE_CHECKING:
+    from opencram.outputs.sirens.connection import Broker
     from opencram.outputs.sirens.websocket import WebSocketSirens
     from opencram.world.scenario import Scenario
 
@@ -60,6 +61,7 @@ def serve(asked: Asked) -> None:
     scenario = _scenario(asked.play)
     site = load_site(asked.site)
     ways_of(site, asked.hooks, asked.tak, time.time_ns)  # bad ones are told before anything is begun
+    _broker(asked.mqtt, site)
     provenance = Provenance.LIVE if scenario is None else Provenance.SIMULATION
     keeper = Keeper(asked.record or state_folder(site.name), site, provenance)
     http = _listen(asked.http)
@@ -133,7 +135,7 @@ async def _run(
     ways = WebSocketSirens(tokens, service.post.received, service.post.lost)
     service.post.add([ways])
     await ways.start(sirens)
-    broker = _mqtt(asked.mqtt, service, tokens)
+    broker = _mqtt(_broker(asked.mqtt, site), service, tokens)
     run = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(clock.now_ns() // 10**9))}-{secrets.token_hex(3)}"
     cap_folder, links = keeper.folder / "cap", f"http://{_address(http)}/cap/"
     endpoint = f"ws://{_address(sirens)}/"
@@ -186,12 +188,22 @@ def _source(
     return played, Play(scenario.name, seed, played.start_ns)
 
 
-def _mqtt(url: str | None, service: Service, tokens: dict[str, bytes]) -> asyncio.Task[None] | None:
+def _broker(url: str | None, site: Site) -> Broker | None:
+    """The broker that the command line asks for; InputError for one that cannot be, or cannot name the sirens."""
     if url is None:
         return None
-    from opencram.outputs.sirens.mqtt import MqttSirens, service_broker
+    from opencram.outputs.sirens.mqtt import check_names, service_broker
 
-    way = MqttSirens(service_broker(url), tokens, service.post.received, service.post.lost)
+    check_names(siren.id for siren in site.sirens)
+    return service_broker(url)
+
+
+def _mqtt(broker: Broker | None, service: Service, tokens: dict[str, bytes]) -> asyncio.Task[None] | None:
+    if broker is None:
+        return None
+    from opencram.outputs.sirens.mqtt import MqttSirens
+
+    way = MqttSirens(broker, tokens, service.post.received, service.post.lost)
     service.post.add([way])
     return asyncio.create_task(way.run())
 

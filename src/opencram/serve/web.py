@@ -45,7 +45,8 @@ async def run(link: socket.socket, listening: socket.socket, token: str) -> None
     hello = await anext(incoming, None)
     if not isinstance(hello, Hello):
         return
-    feed, acts = Feed(hello), Acts(writer.write)
+    feed = Feed(hello)
+    acts = Acts(writer.write, feed.now_ns)
     server = uvicorn.Server(_config(app_of(feed, acts, token)))
     beside = [asyncio.ensure_future(feed.pulse()), asyncio.ensure_future(_report(writer, feed))]
     serving: asyncio.Future[None] | None = None

@@ -39,9 +39,9 @@ from opencram.site import Site
 from opencram.tables import Health, ZoneWarning
 
 STAGES = ("", "received", "sounding", "done")
-AHEAD_NS = 10_000_000_000
+AHEAD_NS = 4_000_000_000
 """A beat from further in the future comes of a wrong clock. The pulse puts that right; taking the beat for the newest
-would have all later ones refused."""
+would have later ones refused until time has caught up with it, which must not take as long as silence is borne."""
 MOST_REFUSALS = 3
 """So often a command that a siren holds for old is made anew at once; then only when it is renewed anyway."""
 EARLIER = 4
@@ -100,22 +100,23 @@ class Desk:
     def resume(self, alerted: Mapping[str, tuple[str, int]], now_ns: int) -> None:
         """After a restart: say again what stands, and make it agree with the zones that are alerted.
 
-        `alerted` gives each alerted zone's kind of danger and since when it is. Commands keep their ids; sirens have
-        the usual time to come back.
+        `alerted` gives each alerted zone's kind of danger and since when it is. Commands keep their ids. Sirens have
+        the usual time to come back; one that was silent before is so until it beats. What sounds for another zone is
+        not ended: why it did has been lost, and not that it is over. It runs out.
         """
         for siren in self.state.sirens.values():
-            siren.away, siren.silent = True, False
-            siren.beat_ns = now_ns if siren.beat_ns else 0
+            siren.away = True
+            if siren.beat_ns and not siren.silent:
+                siren.beat_ns = now_ns
         back_ns = now_ns + round((self.times.silent_s - self.times.escalate_s) * SECOND_NS)
         for order in self._orders():
             order.asked_ns, order.sent_ns, order.tries = back_ns, 0, 0
             order.stage = "" if order.alarms else order.stage
         for zone, (kind, since_ns) in alerted.items():
             self._alarm_zone(zone, _sound_of(kind), since_ns, None, now_ns)
-        alarmed = {o.command.zone: None for o in self._orders() if o.alarms and not o.drills}
-        for zone in alarmed:
-            if zone not in alerted:
-                self._end_zone(zone, "cancel", f"{now_ns}", now_ns)
+        for order in self._orders():
+            if order.alarms and not order.drills and order.command.zone not in alerted:
+                self._forget(order)
         self.tick(now_ns)
 
     def start_drill(
@@ -123,7 +124,8 @@ class Desk:
     ) -> str:
         """Announce a drill, to sound after `announce_s` for `last_s`; why not, or nothing."""
         zones = tuple(zones)
-        busy = sorted({o.command.zone for o in self._orders() if o.alarms and o.command.zone in zones})
+        going_on = [o for o in self._orders() if o.alarms or not o.drills]  # also an end that is not yet answered
+        busy = sorted({o.command.zone for o in going_on if o.command.zone in zones})
         if busy:
             return f"{', '.join(busy)}: found an alarm or a drill that is not over, expected none while a drill begins"
         starts_ns = now_ns + round(announce_s * SECOND_NS)
@@ -153,7 +155,7 @@ class Desk:
         elif isinstance(message, Beat):
             self._beat(message, self.state.sirens[message.siren], now_ns)
         elif isinstance(message, Bye):
-            self._bye(message, self.state.sirens[message.siren])
+            self._bye(message, self.state.sirens[message.siren], now_ns)
         else:
             self._ack(message, now_ns)
 
@@ -183,7 +185,7 @@ class Desk:
         self._agree(beat, returns, now_ns)
 
     def _agree(self, beat: Beat, returns: bool, now_ns: int) -> None:
-        """Say again what a siren should be doing and is not, and end what it should not be doing."""
+        """Say again what a siren should be doing and is not; what is not known of is told, and runs out."""
         orders = self.state.orders.get(beat.siren, {})
         for order in orders.values():
             if order.alarms and order.stage == "sounding" and beat.sounding is None and self._settled(order, now_ns):
@@ -191,19 +193,21 @@ class Desk:
                 self._send(order, now_ns)
             elif returns and not order.reached:
                 self._send(order, now_ns)
-        if beat.sounding is not None:
-            zone = beat.sounding.split("/")[0]
-            if zone != SELF_TEST_ZONE and zone not in orders:
-                self._issue(beat.siren, zone, "cancel", self._status, f"{now_ns}", now_ns)
+        siren, zone = self.state.sirens[beat.siren], (beat.sounding or SELF_TEST_ZONE).split("/")[0]
+        unexplained = zone != SELF_TEST_ZONE and zone not in orders
+        if unexplained != siren.unexplained:
+            siren.unexplained = unexplained
+            ends = f"sounds for {zone}, why is not known here; it ends within {self.times.lifetime_s:g} s"
+            self._tell(beat.siren, *(("unexplained", ends) if unexplained else ("ok", "what it does is known")), now_ns)
 
     def _settled(self, order: Order, now_ns: int) -> bool:
         return now_ns - order.stage_ns >= self.times.settle_s * SECOND_NS
 
-    def _bye(self, bye: Bye, siren: SirenState) -> None:
+    def _bye(self, bye: Bye, siren: SirenState, now_ns: int) -> None:
         if bye.time_ns <= siren.last_bye_ns:
             self.refuse("replayed")
             return
-        siren.last_bye_ns, siren.away = bye.time_ns, True
+        siren.last_bye_ns, siren.away = min(bye.time_ns, now_ns), True  # its clock may have been ahead
 
     def _ack(self, ack: Ack, now_ns: int) -> None:
         orders = self.state.orders.get(ack.siren, {})
@@ -218,7 +222,9 @@ class Desk:
             self._refused_by_siren(order, ack, now_ns)
         elif STAGES.index(ack.stage) > STAGES.index(order.stage):
             order.stage, order.stage_ns = ack.stage, now_ns
-            if order.reached and order.escalated:
+            siren = self.state.sirens[ack.siren]
+            if order.reached and siren.unanswered:
+                siren.unanswered = False
                 self._tell(ack.siren, "answered", f"{order.command.kind} for {order.command.zone}", now_ns)
             self._after_done(order, ack, now_ns)
 
@@ -256,7 +262,7 @@ class Desk:
             self._renew(order, now_ns)
             return
         if now_ns >= command.expires_ns:
-            self._tell(command.siren, "unanswered", f"{command.kind} for {command.zone}, given up", now_ns)
+            self._tell_unanswered(command, "given up", now_ns)
             self._forget(order)
             return
         wait_ns = self.times.wait_ns(len(self.times.retry_s) + 1 if order.stage else order.tries)
@@ -265,23 +271,41 @@ class Desk:
         self._escalate(order, now_ns)
 
     def _escalate(self, order: Order, now_ns: int) -> None:
-        """Have the neighbours sound in the place of a siren that does not answer, and tell the operator."""
-        if order.escalated or order.helps or not order.alarms:
-            return
+        """Have neighbours sound in the place of a siren that does not answer, and tell the operator.
+
+        A neighbour that does not answer either is replaced by the next.
+        """
         command, silent = order.command, self.state.sirens[order.command.siren].silent
-        if not silent and (order.reached or now_ns - order.asked_ns < self.times.escalate_s * SECOND_NS):
+        waits = not silent and (order.reached or now_ns - order.asked_ns < self.times.escalate_s * SECOND_NS)
+        if order.escalated or not order.alarms or waits:
             return
         order.escalated = True
-        own = self._serving.get(command.zone, ())
-        helpers = [name for name in self._near[command.siren] if name not in own][:MAX_HELPERS]
-        told = f"{command.kind} for {command.zone}; also serving it: {_names(own, command.siren)}"
-        self._tell(command.siren, "unanswered", f"{told}; in its place: {_names(helpers)}", now_ns)
+        helped = order.helps or command.siren
+        helpers = self._helpers(helped, command.zone)
+        own = _names(self._serving.get(command.zone, ()), command.siren)
+        self._tell_unanswered(command, f"also serving it: {own}; in its place: {_names(helpers)}", now_ns)
         for name in helpers:
-            if command.zone not in self.state.orders.get(name, {}):
+            if not self._alarmed(name, command.zone):
                 self._issue(
                     name, command.zone, command.kind, command.status, order.origin, now_ns,
-                    impact_ns=command.impact_ns, helps=command.siren,
+                    impact_ns=command.impact_ns, helps=helped,
                 )  # fmt: skip
+
+    def _helpers(self, siren: str, zone: str) -> list[str]:
+        """Who sounds or is to sound for a zone in the place of a siren: those that are well, and the nearest, first."""
+        near = [name for name in self._near[siren] if name not in self._serving.get(zone, ())]
+        called = [name for name in near if self._alarmed(name, zone)]
+        at_it = [name for name in called if not self.state.orders[name][zone].escalated]
+        further = sorted((name for name in near if name not in called), key=lambda n: not self.state.sirens[n].well)
+        return [*at_it, *further[: max(MAX_HELPERS - len(at_it), 0)]]
+
+    def _alarmed(self, siren: str, zone: str) -> bool:
+        order = self.state.orders.get(siren, {}).get(zone)
+        return order is not None and order.alarms
+
+    def _tell_unanswered(self, command: Command, what: str, now_ns: int) -> None:
+        self.state.sirens[command.siren].unanswered = True
+        self._tell(command.siren, "unanswered", f"{command.kind} for {command.zone}; {what}", now_ns)
 
     def _tick_drills(self, now_ns: int) -> None:
         for drill in list(self.state.drills.values()):
@@ -305,8 +329,10 @@ class Desk:
         del self.state.drills[drill.id]
         self._drill_news.append(replace(drill))
         for order in self._orders():
-            if order.origin == f"drill-{drill.id}" and order.alarms:
-                command = order.command
+            command = order.command
+            if order.origin == f"notice-{drill.id}":
+                self._forget(order)
+            elif order.origin == f"drill-{drill.id}" and order.alarms:
                 self._issue(command.siren, command.zone, "all-clear", "Exercise", order.origin, now_ns)
 
     # ---- orders ---------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from opencram.site import Site
 
 SECOND_NS = 1_000_000_000
 MAX_HELPERS = 2
-"""So many neighbours sound in the place of a siren that does not answer."""
+"""So many neighbours are to sound in the place of a siren that does not answer."""
 SELF_TEST_ZONE = "*"
 """Stands for the zone in a self-test; no zone has this id."""
 
@@ -92,10 +92,19 @@ class SirenState:
     away: bool = True
     """Not heard since it was lost, or since the service began."""
     silent: bool = False
+    unanswered: bool = False
+    """The operator was told that it does not answer, and nothing since."""
+    unexplained: bool = False
+    """It sounds for a zone for which nobody told it to, as far as is known here."""
     sounding: str = ""
     tested_ns: int = 0
     tested_ok: bool = True
     fault: str = ""
+
+    @property
+    def well(self) -> bool:
+        """Whether it beats and knows of nothing wrong with itself."""
+        return bool(self.beat_ns) and not self.silent and not self.fault
 
 
 @dataclass

@@ -67,6 +67,8 @@ class Runner:
         self.pulsed_ns: int | None = None
         """When the service last said that it lives, by the siren's clock."""
         self.links: dict[str, Send] = {}
+        self.memory_fault = ""
+        """Why its memory cannot be kept, a sentence; empty: it is."""
         self._token, self._speaker, self._memory_file = token, speaker or Mute(), memory_file
         self._on_event = on_event or (lambda what, command, words: None)
         self._beats: dict[int, int] = {}
@@ -90,6 +92,7 @@ class Runner:
     def beat(self) -> bytes:
         """A beat to be sent; the first thing that a link sends, and then every BEAT_S."""
         beat = self.device.beat(self.clock.now_ns())
+        beat = msgspec.structs.replace(beat, fault=beat.fault or self.memory_fault)
         self._beats[beat.time_ns] = self.clock.now_ns()
         while len(self._beats) > 8:
             del self._beats[next(iter(self._beats))]
@@ -155,12 +158,23 @@ class Runner:
         self.device.says.clear()
 
     def _remember(self) -> None:
-        """Keep the memory on disk, whole or not at all, before anything is answered."""
+        """Keep the memory on disk, whole or not at all, before anything is answered.
+
+        Where that fails the siren sounds all the same: what it may forget is told with its beats.
+        """
         if self._memory_file is None:
             return
         made = self._memory_file.with_suffix(".new")
-        made.write_bytes(msgspec.json.encode(self.device.memory))
-        os.replace(made, self._memory_file)
+        try:
+            made.write_bytes(msgspec.json.encode(self.device.memory))
+            os.replace(made, self._memory_file)
+        except OSError as error:
+            fault = f"its memory cannot be written ({error.strerror}): a loss of power would make it forget"
+            if fault != self.memory_fault:
+                self._on_event("memory", None, fault)
+            self.memory_fault = fault
+        else:
+            self.memory_fault = ""
 
 
 def read_memory(path: Path) -> Memory:

@@ -9,6 +9,7 @@ import signal
 import sys
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 from opencram.console import Console
@@ -114,7 +115,8 @@ def _ask(url: str) -> str:
 def _memory_file(siren_id: str) -> Path:
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     folder = Path(state) / "opencram" / "sirens"
-    folder.mkdir(parents=True, exist_ok=True)
+    with suppress(OSError):  # what it does not remember it says, and it sounds all the same
+        folder.mkdir(parents=True, exist_ok=True)
     return folder / f"{siren_id}.json"
 
 
@@ -133,6 +135,8 @@ class Display:
             if words != self._link:
                 self._console.say(f"link      {words}", now_ns)
             self._link = words
+        elif what == "memory":
+            self._console.say(f"FAULT     {words}", now_ns)
         elif what == "refused":
             which = f"{command.kind} for {command.zone}: " if command else ""
             self._console.say(f"REFUSED   {which}{words}", now_ns)

@@ -117,14 +117,18 @@ class WebSocketSirens:
                 self.refused += 1
                 await connection.close(4408, "no beat")
                 return
-            self._add(siren, connection)
-            if not self._received(siren, _bytes(first), self.name):
-                self._open[siren].remove(connection)
+            open_now = self._open.setdefault(siren, [])
+            open_now.append(connection)
+            if self._received(siren, _bytes(first), self.name):
+                if len(open_now) > MAX_CONNECTIONS:
+                    open_now.pop(0).transport.abort()
+                await self._listen(siren, connection)
+            else:  # it was never the siren's: nothing of the siren is lost with it
+                self._remove(siren, connection)
                 self.refused += 1
                 await connection.close(4401, "not this siren's token")
-            else:
-                await self._listen(siren, connection)
-        self._remove(siren, connection)
+        if self._remove(siren, connection):
+            self._lost(siren, self.name)
 
     async def _listen(self, siren: str, connection: ServerConnection) -> None:
         loop = asyncio.get_running_loop()
@@ -139,18 +143,12 @@ class WebSocketSirens:
                 return
             self._received(siren, _bytes(data), self.name)
 
-    def _add(self, siren: str, connection: ServerConnection) -> None:
-        open_now = self._open.setdefault(siren, [])
-        open_now.append(connection)
-        if len(open_now) > MAX_CONNECTIONS:
-            open_now.pop(0).transport.abort()
-
-    def _remove(self, siren: str, connection: ServerConnection) -> None:
+    def _remove(self, siren: str, connection: ServerConnection) -> bool:
+        """Take a connection out; whether it was the siren's last."""
         open_now = self._open.get(siren, [])
         if connection in open_now:
             open_now.remove(connection)
-        if not open_now and self._open.pop(siren, None) is not None:
-            self._lost(siren, self.name)
+        return not open_now and self._open.pop(siren, None) is not None
 
 
 async def websocket_link(runner: Runner, address: str) -> None:
