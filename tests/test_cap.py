@@ -194,6 +194,14 @@ def test_what_somebody_reported_is_observed(site: Site) -> None:
     assert texts(message, "info/certainty")[0] == "Observed"
 
 
+@pytest.mark.parametrize("kind", ["operator", "sensor"])
+def test_an_alarm_without_an_impact_stands_as_long_as_an_operator_s(site: Site, kind: str) -> None:
+    (message,) = messages(site, warning(5.0, "inner", "alert", (), kind=kind))
+    sent, expires = (datetime.fromisoformat(texts(message, tag)[0]) for tag in ("sent", "info/expires"))
+    assert (expires - sent).total_seconds() == site.policy.operator_alarm_s
+    assert texts(message, "info/certainty")[0] == ("Unknown" if kind == "sensor" else "Observed")
+
+
 def test_polygons_are_closed_latitude_first_and_hold_the_zone(site: Site) -> None:
     message = messages(site)[0]
     (polygon, *_) = texts(message, "info/area/polygon")

@@ -182,8 +182,13 @@ class CapWriter:
         return f"{mark} – {text}" if mark else text
 
     def _expires_ns(self, warning: ZoneWarning) -> int:
-        """An alert that nobody ends runs out when the policy would have ended it, counted from the impact."""
-        return _impact_ns(warning) + round(self.site.policy.all_clear_s * 1e9)
+        """An alert that nobody ends runs out when the policy would have ended it, counted from the impact.
+
+        One that no impact is foreseen for, an operator's or for want of sensors, stands as long as an operator's does.
+        """
+        policy = self.site.policy
+        stands_s = policy.operator_alarm_s if warning.kind in ("operator", "sensor") else policy.all_clear_s
+        return _impact_ns(warning) + round(stands_s * 1e9)
 
     def _area(self, zone: str) -> Area:
         if zone not in self._areas:
@@ -244,6 +249,8 @@ def _parameters(warning: ZoneWarning) -> Iterator[tuple[str, str]]:
 
 
 def _certainty(warning: ZoneWarning) -> str:
+    if warning.kind == "sensor" and warning.state not in _NEWS:
+        return "Unknown"  # nobody sees anything: that is why it sounds
     if warning.state in _NEWS or not warning.tracks:
         return "Observed"
     return "Likely" if warning.p_hit > LIKELY else "Possible"
