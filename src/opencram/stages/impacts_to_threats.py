@@ -329,7 +329,8 @@ def _flying(state: ThreatsState, tracks: Tracks, site: Site, now_ns: int) -> Sta
     together = Standing()
     for row in _drone_rows(alive):
         seen = state.seen[int(alive.track[row])]
-        if not seen.own.yes and comes_on(seen.course, seen.time_ns, _slowest_mps(seen.cls, site), FASTEST_MPS):
+        comes = comes_on(seen.course, seen.time_ns, _slowest_mps(seen.cls, site), FASTEST_MPS)
+        if comes and not seen.own.yes and (seen.cls != UNKNOWN or _level(seen.steady_enu_mps)):
             together = together.plus(_reach(alive, row, seen.steady_enu_mps, layout_of(site), now_ns))
     return together
 
@@ -344,12 +345,15 @@ def _slowest_mps(cls: int, site: Site) -> float:
     return SLOWEST_SHARE * _classes()[cls].speed_mps[0]
 
 
+def _level(vel_enu_mps: FloatArray) -> bool:
+    """Whether it flies rather than falls, by its averaged velocity: spent rounds sink steadily, noise for a moment."""
+    return abs(float(vel_enu_mps[2])) <= LEVEL_SHARE * math.hypot(float(vel_enu_mps[0]), float(vel_enu_mps[1]))
+
+
 def _drone_rows(tracks: Tracks) -> list[int]:
-    """Rows of confirmed, newly measured, non-ballistic tracks that are drones or behave like one."""
-    speed = np.hypot(tracks.mean[:, 3], tracks.mean[:, 4])
+    """Rows of confirmed, newly measured, non-ballistic tracks that are drones or may be one."""
     drone = np.isin(tracks.cls, [class_index("drone"), class_index("quadcopter")])
-    level = np.abs(tracks.mean[:, 5]) <= LEVEL_SHARE * speed
-    unknown = (tracks.cls == UNKNOWN) & level & (tracks.mean[:, 2] < DRONE_CEILING_M)
+    unknown = (tracks.cls == UNKNOWN) & (tracks.mean[:, 2] < DRONE_CEILING_M)
     seen = (tracks.status == CONFIRMED) & (tracks.model == OTHER) & (tracks.plot >= 0)
     return [int(row) for row in np.flatnonzero(seen & (drone | unknown))]
 
