@@ -25,7 +25,7 @@ STAGE = "opencram.stages.threats_to_warnings"
 AGAIN = ("opencram.policy", "opencram.site", *CHANGED[1:], STAGE, "opencram.state")
 """Executed anew in this order behind a change: each takes names from those before it."""
 KEPT = ROOT / "runs" / "mutants"
-TESTS = ["tests/test_warnings_policy.py", "tests/test_warnings.py"]
+TESTS = [f"tests/test_warnings{part}.py" for part in ("_policy", "", "_reports", "_raids")]
 NOT_CHANGED = (ast.JoinedStr, ast.Import, ast.ImportFrom)
 IMPORTED_BEFORE = "ignore::pytest.PytestAssertRewriteWarning"
 LONGEST_S = 300
