@@ -20,7 +20,7 @@ from opencram.tables import (
     Tracks,
 )
 from opencram.tracking.fits import Fits, Weighed, Young
-from opencram.tracking.flyers import flyer_of
+from opencram.tracking.flyers import flyer_of, smallest_drone_db
 from opencram.tracking.follow import B_COUNT, B_NEXT, B_STATE, FEWEST_PLOTS, FITTED
 from opencram.tracking.hypotheses import (
     LEAST_WEIGHT,
@@ -33,7 +33,8 @@ from opencram.tracking.hypotheses import (
     kinds,
     likeliest,
 )
-from opencram.tracking.stream import ROUND_AT, Rounds, keep_company
+from opencram.tracking.size import SIZE, Z_COUNT, beyond_threshold, size_evidence
+from opencram.tracking.stream import ROUND_AT, S_ODDS, Rounds, keep_company, stream_evidence
 
 NAMED_AT, FAMILY_AT = 0.34, 0.78
 """A class is named when its family is this likely, and it is likelier than an even choice of the family's three."""
@@ -45,6 +46,9 @@ SLOW_MPS = 5.0
 """What climbs or sinks by less than this hovers or flies level, however slow it is;"""
 LEVEL_CLIMB_SHARE = 0.35
 """and what sinks faster than this share of its speed falls, unless it flew level before."""
+STREAM_NS = 3_000_000_000
+"""What is still taken for gunfire at this age is company of rounds as a single round is, whatever its flight fits:
+what is fired alone is known for what it is by then."""
 MAX_FLYERS = 2_000
 """Flyers remembered; the oldest track's is forgotten first."""
 GRAVITY_MPS2 = 9.8
@@ -72,8 +76,12 @@ def tracks_to_impacts(
         return tracks, Hypotheses.empty(), Impacts.empty()
     layout, cls = layout_of(site), tracks.cls.copy()
     _note_plots(state.fits, tracks, scan, layout)
-    for row in np.flatnonzero((tracks.status == CONFIRMED) & (tracks.model != BALLISTIC)).tolist():
+    others = np.flatnonzero((tracks.status == CONFIRMED) & (tracks.model != BALLISTIC))
+    _keep_company(state, tracks, others)
+    for row in others.tolist():
         cls[row] = _name_other(state, tracks, row)
+    old = tracks.time_ns[others] - tracks.born_ns[others] >= STREAM_NS
+    _note_rounds(state, tracks, others[old & (cls[others] == class_index("gunfire"))])
     rows, slots = _predictable(state.fits, tracks)
     if len(rows):
         state.fits.follow(slots[_most_urgent_first(tracks, rows)], layout)
@@ -91,13 +99,28 @@ def tracks_to_impacts(
 
 def _weigh(state: ImpactsState, tracks: Tracks, rows: IntArray, slots: IntArray, layout: Layout) -> Weighed:
     """What the rows may be, those in the company of gunfire most likely that; and the gunfire among them."""
-    time_ns, pos_enu_m = tracks.time_ns[rows], tracks.mean[rows, :3]
-    since_s = np.asarray((time_ns - state.fits.zero_ns[slots]) * 1e-9, np.float64)
-    keep_company(state.fits.arrays["stream"], slots, since_s, state.rounds.near(time_ns, pos_enu_m))
+    _keep_company(state, tracks, rows)
     found = state.fits.weigh(slots, layout)
-    bullets = found.bullet >= ROUND_AT
-    state.rounds.note(tracks.track[rows][bullets], time_ns[bullets], pos_enu_m[bullets])
+    old = tracks.time_ns[rows] - state.fits.zero_ns[slots] >= STREAM_NS
+    rounds = (found.bullet >= ROUND_AT) | (old & (found.weight[:, kinds().gunfire] >= ROUND_AT))
+    _note_rounds(state, tracks, rows[rounds])
     return found
+
+
+def _note_rounds(state: ImpactsState, tracks: Tracks, rows: IntArray) -> None:
+    state.rounds.note(tracks.track[rows], tracks.time_ns[rows], tracks.mean[rows, :3])
+
+
+def _keep_company(state: ImpactsState, tracks: Tracks, rows: IntArray) -> None:
+    """Note of the rows whose plots are kept whether there are rounds near."""
+    slots = np.array([state.fits.slot_of.get(track, -1) for track in tracks.track[rows].tolist()], np.int64)
+    rows, slots = rows[slots >= 0], slots[slots >= 0]
+    if not len(rows):
+        return
+    time_ns = tracks.time_ns[rows]
+    since_s = np.asarray((time_ns - state.fits.zero_ns[slots]) * 1e-9, np.float64)
+    near = state.rounds.near(time_ns, tracks.mean[rows, :3])
+    keep_company(state.fits.arrays["stream"], slots, since_s, near)
 
 
 def realign_fits(state: ImpactsState, change: FloatArray) -> None:
@@ -125,13 +148,14 @@ def _note_plots(fits: Fits, tracks: Tracks, scan: Plots, layout: Layout) -> None
     sigma, cell = layout.plot_sigma(sensor, scan.snr_db), layout.resolution[sensor]
     rows = np.flatnonzero(tracks.plot >= 0)
     used, users = tracks.plot[rows].tolist(), np.bincount(tracks.plot[rows])
+    sizes = beyond_threshold(scan.rcs_dbsm, scan.snr_db).tolist()
     for row, plot in zip(rows.tolist(), used, strict=True):
         seen = np.array(
             [0.0, scan.range_m[plot], scan.az_rad[plot], scan.el_rad[plot], scan.range_rate_mps[plot], *sigma[plot]]
         )
         if users[plot] > 1:
             seen[5:8] = np.fmax(seen[5:8], cell)
-        young = Young(int(scan.time_ns[plot]), sensor, seen, float(scan.rcs_dbsm[plot]))
+        young = Young(int(scan.time_ns[plot]), sensor, seen, *sizes[plot])
         fits.take(int(tracks.track[row]), young, bool(tracks.debris[row]), bool(tracks.model[row] == BALLISTIC), layout)
     fits.forget(int(scan.time_ns.max()))
 
@@ -188,7 +212,7 @@ def _hypotheses(tracks: Tracks, rows: IntArray, zero_ns: IntArray, found: Weighe
         mean=found.mean[i, c],
         cov=found.cov[i, c],
         impact_time_ns=_after(zero_ns[i], found.fall[i, c, X_TIME]),
-        impact_time_sigma_s=np.sqrt(found.fall_cov[i, c, 2, 2]),
+        impact_time_sigma_s=np.sqrt(np.maximum(found.fall_cov[i, c, 2, 2], 0.0)),
         impact_enu_m=found.fall[i, c, :2],
         impact_cov_m2=found.fall_cov[i, c, :2, :2],
         launch_enu_m=found.came[i, c],
@@ -221,18 +245,25 @@ def _square(cov: FloatArray) -> FloatArray:
 
 
 def _name_other(state: ImpactsState, tracks: Tracks, row: int) -> int:
-    """Class index of what does not fall, once it was seen to fly level for long enough; a name is kept."""
+    """Class index of what does not fall, once it was seen to fly level for long enough; a name is kept.
+
+    What may be rounds of gunfire, followed as one, is that: it hangs about at the top of its path.
+    """
     if tracks.debris[row]:
         return class_index("fragment")
     track = int(tracks.track[row])
+    slot = state.fits.slot_of.get(track)
+    size = np.zeros(SIZE) if slot is None else state.fits.arrays["size"][slot]
+    if slot is not None and track not in state.flyers:
+        odds = float(state.fits.arrays["stream"][slot, S_ODDS])
+        if size[Z_COUNT] >= 1.0 and odds + stream_evidence(size) > size_evidence(size, smallest_drone_db()):
+            return class_index("gunfire")
     velocity, spread = tracks.mean[row, 3:6], tracks.cov[row, 3:6, 3:6]
     speed = float(np.linalg.norm(velocity))
     patient = tracks.n_plots[row] >= PATIENCE_PLOTS and tracks.time_ns[row] - tracks.born_ns[row] >= PATIENCE_NS
     if patient and abs(float(velocity[2])) <= max(LEVEL_CLIMB_SHARE * speed, SLOW_MPS):
-        slot = state.fits.slot_of.get(track)
-        rcs = np.zeros(2) if slot is None else state.fits.arrays["rcs"][slot]
         sigma = float(np.sqrt(max(spread[0, 0], spread[1, 1])))
-        cls = flyer_of(speed, sigma, float(tracks.mean[row, 2]), rcs, state.flyers.get(track, UNKNOWN))
+        cls = flyer_of(speed, sigma, float(tracks.mean[row, 2]), size, state.flyers.get(track, UNKNOWN))
         if cls == UNKNOWN:
             state.flyers.pop(track, None)
         else:

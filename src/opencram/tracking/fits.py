@@ -18,10 +18,12 @@ from opencram.physics.kernel import device, kernel
 from opencram.physics.layout import Layout
 from opencram.physics.place import E_WIND_E, E_WIND_N
 from opencram.tables import FloatArray, IntArray
+from opencram.tracking.evidence import ORIGIN
 from opencram.tracking.filters import observe, residual
 from opencram.tracking.fit import FLOWN, MEASURED, PARAMETERS, SEEN_COLUMNS, T_LOG_LIKE, TOLD
 from opencram.tracking.follow import B_COUNT, B_DEBRIS, B_NEXT, B_STATE, BOOK, FITTED, follow
-from opencram.tracking.hypotheses import MIXED, ORIGIN, Kinds, kinds, weigh
+from opencram.tracking.hypotheses import MIXED, Kinds, kinds, weigh
+from opencram.tracking.size import SIZE, take_size
 from opencram.tracking.stream import S_ODDS, STREAM, STREAM_BEGINS
 
 CAPACITY = 160
@@ -34,8 +36,6 @@ MOST_FORGOTTEN = 1_000
 """First plots looked at each time, the oldest first, whether their track has been without another for too long."""
 FORGET_NS = 30_000_000_000
 """A track without plots for so long is not asked for any more: the tracker lets go of it sooner."""
-RCS_PLOTS = 30.0
-"""The mean cross-section is over about so many plots: a track may pass to another object, and its size tells."""
 MOST_RENEWED = 6_000
 """Plots in the fits that one scan renews: some 50 ms; what is left waits for the next scan, the latest to land last."""
 
@@ -44,7 +44,7 @@ FOLLOWED = (
     *("book", "seen", "by", "epoch", "scale", "ref", "shift", "cov", "now", "tangent", "told", "back", "ahead"),
 )
 WEIGHED = (
-    *("book", "seen", "ref", "shift", "cov", "now", "tangent", "told", "rcs"),
+    *("book", "seen", "scale", "ref", "shift", "cov", "now", "tangent", "told", "size"),
     *("back", "back_at", "origin", "ahead", "ahead_at"),
 )
 
@@ -58,7 +58,7 @@ def _tails(kinds: Kinds) -> dict[str, tuple[int, ...]]:
         "seen": (CAPACITY, SEEN_COLUMNS),
         "epoch": (),
         "scale": (MEASURED,),
-        "rcs": (2,),
+        "size": (SIZE,),
         "ref": (s, PARAMETERS),
         "shift": (s, PARAMETERS),
         "cov": (s, PARAMETERS, PARAMETERS),
@@ -81,7 +81,9 @@ class Young:
     time_ns: int
     sensor: int
     row: FloatArray
-    rcs_dbsm: float
+    beyond_m2: float
+    noise_m2: float
+    """Its size, as `size.beyond_threshold`; NaN where not told."""
 
 
 @dataclass
@@ -136,7 +138,7 @@ class Fits:
         for array in self.arrays.values():
             array[slot] = 0
         self.arrays["scale"][slot] = 1.0
-        self.arrays["stream"][slot] = STREAM_BEGINS, 0.0
+        self.arrays["stream"][slot, S_ODDS] = STREAM_BEGINS
         self.arrays["book"][slot, B_DEBRIS] = debris
         self.zero_ns[slot] = self.newest_ns[slot] = first.time_ns
         self.slot_of[track] = slot
@@ -173,10 +175,8 @@ class Fits:
         seen[at], by[at] = plot.row, plot.sensor
         book[B_COUNT] = n + 1
         self.newest_ns[slot] = max(int(self.newest_ns[slot]), plot.time_ns)
-        if not math.isnan(plot.rcs_dbsm):
-            rcs = self.arrays["rcs"][slot]
-            rcs *= min(1.0, (RCS_PLOTS - 1.0) / max(rcs[1], 1.0))
-            rcs += (plot.rcs_dbsm, 1.0)
+        if not math.isnan(plot.beyond_m2):
+            take_size(self.arrays["size"][slot], plot.beyond_m2, plot.noise_m2)
 
     def follow(self, slots: IntArray, layout: Layout) -> None:
         """Bring the fits of `slots`, in order of urgency, up to their newest plots."""
@@ -192,7 +192,7 @@ class Fits:
         tails = ((c,), (c, 7), (c, 7, 7), (c, 3), (c, 3, 3), (c, 2), (c, 2, 2), (MIXED,), ())
         found = Weighed(*(np.empty((n, *tail)) for tail in tails))
         cast(Callable[..., None], weigh)(
-            slots, self.arrays["stream"][slots, S_ODDS], k.gunfire, k.rows, k.priors,
+            slots, self.arrays["stream"], k.gunfire, k.rows, k.priors,
             *(self.arrays[name] for name in WEIGHED), layout.env, layout.air, layout.ground, k.drags,
             *vars(found).values(),
         )  # fmt: skip

@@ -13,7 +13,7 @@ import numpy as np
 
 from opencram.physics.threats import catalogue
 from opencram.tables import UNKNOWN, BoolArray, FloatArray, IntArray
-from opencram.tracking.stream import FADING_DB, FADING_MEAN_DB, RCS_SIGMA_DB
+from opencram.tracking.size import RCS_SIGMA_DB, Z_COUNT, fading_db2, off_db
 
 SPEED_TOLERANCE = 0.05
 """One sigma of a speed round its class's span, as a share: wind carries what flies."""
@@ -53,10 +53,16 @@ def flyers() -> Flyers:
     return Flyers(np.array([i for i, _ in found]), rows, innocent)
 
 
-def flyer_of(speed_mps: float, sigma_mps: float, up_m: float, rcs: FloatArray, called: int = UNKNOWN) -> int:
+def smallest_drone_db() -> float:
+    """Mean cross-section of the smallest class that flies and does harm, dB m2."""
+    known = flyers()
+    return float(known.rows[~known.innocent, 3].min())
+
+
+def flyer_of(speed_mps: float, sigma_mps: float, up_m: float, seen: FloatArray, called: int = UNKNOWN) -> int:
     """Class index of something that flies level at this speed, one sigma `sigma_mps`, and height; UNKNOWN in doubt.
 
-    `rcs` is the sum of its cross-sections in dB m2 and how many were seen; `called` the class it has been called by.
+    `seen` is how large it seems, as `size.take_size` keeps it; `called` the class it has been called by.
     """
     known = flyers()
     low, high, ln_prior, size, ceiling = known.rows.T
@@ -65,9 +71,9 @@ def flyer_of(speed_mps: float, sigma_mps: float, up_m: float, rcs: FloatArray, c
     ln_p = ln_prior - 0.5 * beyond**2 - np.log(high - low + 2.5 * blur)
     ln_p -= 0.5 * (np.maximum(up_m - ceiling, 0.0) / (CEILING_SHARE * ceiling)) ** 2
     ln_none = math.log(NONE_PRIOR / NONE_SPEEDS_MPS)
-    if rcs[1] >= 1.0:
-        var = RCS_SIGMA_DB**2 + FADING_DB**2 / rcs[1]
-        ln_p -= 0.5 * ((rcs[0] / rcs[1] - FADING_MEAN_DB - size) ** 2 / var + math.log(2.0 * math.pi * var))
+    if seen[Z_COUNT] >= 1.0:
+        var, off = RCS_SIGMA_DB**2 + fading_db2(seen), np.array([off_db(seen, db) for db in size.tolist()])
+        ln_p -= 0.5 * (off**2 / var + math.log(2.0 * math.pi * var))
         ln_none -= math.log(NONE_SIZES_DB)
     return _named(known, np.exp(ln_p), math.exp(ln_none), called)
 

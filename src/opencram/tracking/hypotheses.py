@@ -20,32 +20,34 @@ from opencram.physics.kernel import device, kernel
 from opencram.physics.place import E_WIND_E, E_WIND_N
 from opencram.physics.threats import Threat, catalogue
 from opencram.tables import FloatArray, IntArray
+from opencram.tracking.evidence import (
+    C_BURN_S,
+    C_FASTEST,
+    C_LN_BETA,
+    C_LN_PRIOR,
+    C_RCS,
+    C_SHAPE,
+    C_SIGMA,
+    C_SLOWEST,
+    CLASS,
+    O_CLIMB,
+    O_SLOWING,
+    drag_evidence,
+    late_boost,
+    launch_evidence,
+)
 from opencram.tracking.fit import BIAS, BIASED, FLOWN, PARAMETERS, T_BIAS, T_LOG_LIKE
 from opencram.tracking.follow import B_BOOST, B_DEBRIS, B_DONE
 from opencram.tracking.lifecycle import DEBRIS_LN_BETA_MEAN, DEBRIS_LN_BETA_SIGMA, LN_BETA_MEAN
-from opencram.tracking.stream import size_evidence, take_for_stream
+from opencram.tracking.size import size_evidence
+from opencram.tracking.stream import MOST_MISFIT, S_MISFIT, S_ODDS, misfit, take_for_stream
 
-C_SHAPE, C_LN_BETA, C_SIGMA, C_SLOWEST, C_FASTEST, C_LN_PRIOR, C_BURN_S, C_BURN_M = range(8)
-C_LOW, C_HIGH, C_RCS, CLASS = range(8, 12)
-"""Columns of a class: its drag curve; ln(beta) and sigma; least and most launch speed; ln(prior); how long a motor
-burns and over what path; least and most launch elevation (rad); mean cross-section (dB m2).
-"""
 X_TIME, X_COV, X_TIME_SIGMA, X_LAUNCH, X_LAUNCH_COV, X_LN_BETA, MIXED = 2, 3, 6, 7, 9, 12, 13
 """Columns of the mixture, from 0: impact east, north, seconds; covariance ee, en, nn; sigma of the time; launch east,
 north; its covariance; ln(beta)."""
-O_CLIMB, O_SLOWING, ORIGIN = 0, 1, 2
-"""Columns of the launch: vertical speed (m/s), and how speed changes there by the metre (1/s)."""
 
 LEAST_WEIGHT = 0.02
 """Hypotheses below this are dropped and the rest take their weight: their impact points cost as much as likely ones."""
-SPEED_TOLERANCE = 0.04
-"""One sigma of a launch speed round its class's span, as a share: charges and propellant temperature differ."""
-ELEVATION_TOLERANCE_RAD = math.radians(4.0)
-BURNT_SHARE, BURNT_SIGMA_S, SURE = 0.4, 0.2, 8.0
-"""Free flight cannot begin before the motor has burnt: at even thrust the path until then, flown at the speed reached,
-takes about half the time that it burns. No such evidence counts for more than e-8."""
-FASTEST_SPAN_MPS, WIDEST_RAD = 3_000.0, 1.6
-"""A flight back that finds no launch tells nothing: any speed up to this, any elevation."""
 WANDER_M = 0.1
 """What gusts and tumbling leave uncertain of any impact point, one sigma per axis (assumed)."""
 LAUNCH_SIGMA_M = 60.0
@@ -54,8 +56,6 @@ ANY_LN_BETA_SIGMA = 0.8
 """A fit is of no class yet: its prior is wide enough for the lightest and the heaviest."""
 TRUE_PRIOR = 0.95
 """Chance that a radar has no bias worth the name."""
-LEAST_INFORMATION = 0.02
-"""Below this share of its prior's information, the fit is taken to know nothing of ln(beta)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,56 +154,6 @@ def _given_no_bias(shift: FloatArray, cov: FloatArray, ref: FloatArray, told: Fl
     for i in range(PARAMETERS):
         shift[i] += share * (true[i] - shift[i])
     return top + math.log(none + some)
-
-
-@device
-def _drag_evidence(ln_beta: float, var: float, c: FloatArray, prior: FloatArray) -> float:
-    """ln of the density of what the plots say of ln(beta) under the class's spread, over that under the wide prior."""
-    flat = 1.0 / (prior[1] * prior[1])
-    known = 1.0 / var - flat
-    if known <= LEAST_INFORMATION * flat:
-        return 0.0
-    seen = (ln_beta / var - prior[0] * flat) / known
-    own, wide = 1.0 / known + c[C_SIGMA] * c[C_SIGMA], 1.0 / known + 1.0 / flat
-    other = (seen - prior[0]) ** 2 / wide + math.log(wide)
-    return float(0.5 * (other - (seen - c[C_LN_BETA]) ** 2 / own - math.log(own)))
-
-
-@device
-def _spread(row: FloatArray, cov: FloatArray) -> float:
-    """Variance of a number with derivative `row` (9)."""
-    s = 0.0
-    for i in range(FLOWN):
-        for j in range(FLOWN):
-            s += row[i] * cov[i, j] * row[j]
-    return max(float(s), 0.0)
-
-
-@device
-def _launch_evidence(
-    shift: FloatArray, cov: FloatArray, back: FloatArray, at: FloatArray, origin: FloatArray, boost: bool, c: FloatArray
-) -> float:
-    """ln of the density of the launch's speed and elevation, and of the time and sight of a motor's burning."""
-    if math.isnan(back[0, 0]):
-        return -math.log(FASTEST_SPAN_MPS * WIDEST_RAD)
-    speed, age = back[3, 0], -back[2, 0]
-    for j in range(FLOWN):
-        speed += back[3, 1 + j] * (shift[j] - at[j])
-    burnt = speed + origin[O_SLOWING] * c[C_BURN_M]
-    tolerance = math.sqrt((SPEED_TOLERANCE * burnt) ** 2 + _spread(back[3, 1:], cov))
-    beyond = max(c[C_SLOWEST] - burnt, 0.0, burnt - c[C_FASTEST]) / tolerance
-    log_w = -0.5 * beyond**2 - math.log(c[C_FASTEST] - c[C_SLOWEST] + 2.5 * tolerance)
-    el = math.asin(min(max(origin[O_CLIMB] / max(speed, 1.0), -1.0), 1.0))
-    blur = math.hypot(ELEVATION_TOLERANCE_RAD, math.sqrt(max(cov[5, 5], 0.0)) / max(speed, 1.0))
-    if not math.isnan(c[C_LOW]):
-        beyond = max(c[C_LOW] - el, 0.0, el - c[C_HIGH]) / blur
-        log_w -= 0.5 * beyond**2 + math.log(c[C_HIGH] - c[C_LOW] + 2.5 * blur)
-    if c[C_BURN_S] > 0.0:
-        blur = math.hypot(BURNT_SIGMA_S, math.sqrt(_spread(back[2, 1:], cov)))
-        log_w -= min(0.5 * (max(BURNT_SHARE * c[C_BURN_S] - age, 0.0) / blur) ** 2, SURE)
-    elif boost:
-        log_w -= SURE
-    return float(log_w)
 
 
 @device
@@ -347,7 +297,7 @@ def _mix(
         if rounds == 0:
             for i in range(MIXED):
                 out[i] /= total
-    out[X_TIME_SIGMA] = math.sqrt(out[X_TIME_SIGMA])
+    out[X_TIME_SIGMA] = math.sqrt(max(out[X_TIME_SIGMA], 0.0))
 
 
 @device
@@ -360,7 +310,7 @@ def _weights(
     shift: FloatArray,
     cov: FloatArray,
     told: FloatArray,
-    rcs: FloatArray,
+    size: FloatArray,
     back: FloatArray,
     back_at: FloatArray,
     origin: FloatArray,
@@ -384,9 +334,9 @@ def _weights(
             if math.isnan(back[slot, c, 3, 0]):
                 _fly_back(own[c], ref[slot, s], env, air, ground, drags[s], back[slot, c], origin[slot, c])
                 back_at[slot, c] = own[c]
-            weight[c] = row[C_LN_PRIOR] + told[slot, s, T_LOG_LIKE] + ln_some + size_evidence(rcs[slot], row[C_RCS])
-            weight[c] += _drag_evidence(ref[slot, s, 6] + shift[slot, s, 6], cov[slot, s, 6, 6], row, priors[s])
-            weight[c] += _launch_evidence(
+            weight[c] = row[C_LN_PRIOR] + told[slot, s, T_LOG_LIKE] + ln_some + size_evidence(size[slot], row[C_RCS])
+            weight[c] += drag_evidence(ref[slot, s, 6] + shift[slot, s, 6], cov[slot, s, 6, 6], row, priors[s])
+            weight[c] += launch_evidence(
                 own[c], own_cov[c], back[slot, c], back_at[slot, c], origin[slot, c], boost, row
             )
         top = max(top, weight[c])
@@ -398,9 +348,10 @@ def _weights(
 
 
 @kernel(
-    "void(int64[::1], float64[::1], int64, float64[:,::1], float64[:,::1], int64[:,::1], float64[:,:,::1],"
-    "float64[:,:,::1], float64[:,:,::1], float64[:,:,:,::1], float64[:,:,::1], float64[:,:,:,::1], float64[:,:,::1],"
-    "float64[:,::1], float64[:,:,:,::1], float64[:,:,::1], float64[:,:,::1], float64[:,:,:,::1], float64[:,:,::1],"
+    "void(int64[::1], float64[:,::1], int64, float64[:,::1], float64[:,::1], int64[:,::1], float64[:,:,::1],"
+    "float64[:,::1], float64[:,:,::1], float64[:,:,::1], float64[:,:,:,::1], float64[:,:,::1], float64[:,:,:,::1],"
+    "float64[:,:,::1], float64[:,::1], float64[:,:,:,::1], float64[:,:,::1], float64[:,:,::1], float64[:,:,:,::1],"
+    "float64[:,:,::1],"
     "float64[::1], float64[:,::1], float64[:,::1], float64[:,::1],"
     "float64[:,::1], float64[:,:,::1], float64[:,:,:,::1], float64[:,:,::1], float64[:,:,:,::1], float64[:,:,::1],"
     "float64[:,:,:,::1], float64[:,::1], float64[::1])"
@@ -413,13 +364,14 @@ def weigh(
     priors: FloatArray,
     book: IntArray,
     seen: FloatArray,
+    scale: FloatArray,
     ref: FloatArray,
     shift: FloatArray,
     cov: FloatArray,
     now: FloatArray,
     tangent: FloatArray,
     told: FloatArray,
-    rcs: FloatArray,
+    size: FloatArray,
     back: FloatArray,
     back_at: FloatArray,
     origin: FloatArray,
@@ -442,21 +394,29 @@ def weigh(
     """Weights (n, c) of the classes of each slot; for those of LEAST_WEIGHT and more their state (n, c, 7) now, impact
     (east, north, seconds: n, c, 3) and launch (east, north: n, c, 2), with covariances; their mixture (n, 13).
 
-    `stream` (n) are the log odds that a track mixes rounds of gunfire, the class `gunfire`; `bullet` (n) gets the
-    weight that it has without them, as one round. `back` and `ahead` (slots, c, 4, 10) keep the flights to the ground;
+    `stream` (slots, STREAM) has the odds that a track mixes rounds of gunfire, the class `gunfire`; `bullet` (n) gets
+    the weight that it has without them, as one round. `back` and `ahead` (slots, c, 4, 10) keep the flights to the ground;
     their speed is NaN where a class has to be flown anew. An impact or a launch is NaN where it does not come down.
     """
     own, own_cov = np.empty((len(classes), PARAMETERS)), np.empty((len(classes), PARAMETERS, PARAMETERS))
     for i in range(len(slots)):
         slot = slots[i]
         _weights(
-            slot, classes, priors, book, ref, shift, cov, told, rcs, back, back_at, origin, env, air, ground, drags,
+            slot, classes, priors, book, ref, shift, cov, told, size, back, back_at, origin, env, air, ground, drags,
             own, own_cov, weight[i],
         )  # fmt: skip
         bullet[i] = weight[i, gunfire]
         if book[slot, B_DEBRIS] == 0:
             slow, fast = classes[:, C_SLOWEST], classes[:, C_FASTEST]
-            take_for_stream(stream[i], rcs[slot], classes[:, C_RCS], slow, fast, gunfire, weight[i])
+            best = np.argmax(weight[i])
+            no_flight = misfit(told[slot, int(classes[best, C_SHAPE])], scale[slot])
+            if book[slot, B_BOOST] == 1:
+                no_flight += late_boost(own_cov[best], back[slot, best], classes[best])
+            else:
+                no_flight = max(no_flight, stream[slot, S_MISFIT])
+            stream[slot, S_MISFIT] = min(no_flight, MOST_MISFIT)
+            ln_odds = stream[slot, S_ODDS] + stream[slot, S_MISFIT]
+            take_for_stream(ln_odds, size[slot], classes[:, C_RCS], slow, fast, gunfire, weight[i])
         for c in range(len(classes)):
             if weight[i, c] < LEAST_WEIGHT:
                 continue

@@ -3,7 +3,8 @@
 Rounds come a tenth of a second apart along nearly one path. A track that slips from one to the next may seem to fly
 like anything, with a good fit, so its flight says nothing. What tells it from a bomb is where it is: rounds that were
 followed one by one are near it, from its beginning on, while a bomb soon flies alone or among its like; a slip seldom
-lasts for seconds without company; and a few rounds together are still smaller than a rocket.
+lasts for seconds without company; a few rounds together are still smaller than a rocket; and over some seconds one
+flight does not explain it as exactly as neighbouring plots agree, for its middle moves as rounds come and go.
 """
 
 import math
@@ -13,10 +14,9 @@ import numpy as np
 
 from opencram.physics.kernel import device
 from opencram.tables import BoolArray, FloatArray, IntArray
+from opencram.tracking.fit import MEASURED, T_MISS, T_NOISE, T_PARTS
+from opencram.tracking.size import Z_COUNT, fading_db2, off_db, size_evidence
 
-RCS_SIGMA_DB, FADING_DB, FADING_MEAN_DB = 5.0, 5.6, -2.5
-"""How far a type's mean cross-section is from the catalogue's; standard deviation and mean of an exponentially
-distributed one in dB (Swerling's case 1)."""
 STREAM_RCS_DB, STREAM_SIGMA_DB = (-33.0, -21.0), 2.0
 """A stream shows one round at a time, of -33 dB m2, to some twenty of them as one echo."""
 IMITATED_MPS = 600.0
@@ -35,8 +35,11 @@ COMPANY_M, COMPANY_NS = 400.0, 3_000_000_000
 """Rounds seen this near and not longer ago: a burst of 5 s, high up where rounds fly at 100 m/s, is 500 m long."""
 LONGEST_GAP_S = 1.0
 """A second without plots, and more, tells no more than this."""
-S_ODDS, S_LAST_S, STREAM = range(3)
-"""Of each slot the log odds of a stream, and when they last changed, in seconds since its first plot."""
+MOST_MISFIT = 6.0
+"""A flight that does not explain its plots says no more than this: a radar that is off its place does as much."""
+S_ODDS, S_LAST_S, S_MISFIT, STREAM = range(4)
+"""Of each slot the log odds of a stream by its company and its age, when they last changed, in seconds since its first
+plot, and those that no flight explained its plots: a fit that begins anew forgets the plots, but not them."""
 
 
 @dataclass
@@ -70,31 +73,39 @@ def keep_company(stream: FloatArray, slots: IntArray, since_s: FloatArray, near:
     passed_s = np.clip(since_s - stream[slots, S_LAST_S], 0.0, LONGEST_GAP_S)
     odds = stream[slots, S_ODDS] + passed_s * np.where(near, RISE_PER_S, -FALL_PER_S)
     stream[slots, S_ODDS] = np.clip(odds, LEAST_ODDS, MOST_ODDS)
+    stream[slots, S_MISFIT] = np.maximum(stream[slots, S_MISFIT] - FALL_PER_S * passed_s, 0.0)
     stream[slots, S_LAST_S] = np.maximum(since_s, stream[slots, S_LAST_S])
 
 
 @device
-def size_evidence(rcs: FloatArray, size_db: float) -> float:
-    """ln of the density of the mean cross-section (its sum in dB m2 and how many were seen) for a type's `size_db`."""
-    if rcs[1] < 1.0:
+def stream_evidence(size: FloatArray) -> float:
+    """As `size_evidence` for a stream, whose size is anything between that of one round and that of many."""
+    if size[Z_COUNT] < 1.0:
         return 0.0
-    var = RCS_SIGMA_DB**2 + FADING_DB**2 / rcs[1]
-    return float(-0.5 * (rcs[0] / rcs[1] - FADING_MEAN_DB - size_db) ** 2 / var)
+    beyond_db = max(-off_db(size, STREAM_RCS_DB[0]), 0.0, off_db(size, STREAM_RCS_DB[1]))
+    return float(-0.5 * beyond_db**2 / (STREAM_SIGMA_DB**2 + fading_db2(size)))
 
 
 @device
-def _stream_evidence(rcs: FloatArray) -> float:
-    """The same for a stream, whose size is anything between that of one round and that of many."""
-    if rcs[1] < 1.0:
-        return 0.0
-    seen_db = rcs[0] / rcs[1] - FADING_MEAN_DB
-    beyond_db = max(STREAM_RCS_DB[0] - seen_db, 0.0, seen_db - STREAM_RCS_DB[1])
-    return float(-0.5 * beyond_db**2 / (STREAM_SIGMA_DB**2 + FADING_DB**2 / rcs[1]))
+def misfit(told: FloatArray, scale: FloatArray) -> float:
+    """Log odds that the plots are not of one flight: how much larger their misses are than the radar's errors.
+
+    Those are known from how well neighbours agree (T_NOISE). By each measured quantity it is the generalised
+    likelihood ratio of an unknown variance against that one: (s - n - n ln(s / n)) / 2 for n misses whose squares sum
+    to s. `told` (TOLD) and `scale` (4) are the fit's.
+    """
+    total = 0.0
+    for m in range(MEASURED):
+        parts = told[T_PARTS + m]
+        missed = scale[m] * told[T_MISS + m] / max(told[T_NOISE + m], 1e-9)
+        if parts >= 1.0 and missed > parts:
+            total += 0.5 * (missed - parts - parts * math.log(missed / parts))
+    return total
 
 
 @device
 def take_for_stream(
-    ln_odds: float, rcs: FloatArray, size_db: FloatArray, slowest_mps: FloatArray, fastest_mps: FloatArray,
+    ln_odds: float, size: FloatArray, rcs_db: FloatArray, slowest_mps: FloatArray, fastest_mps: FloatArray,
     gunfire: int, weight: FloatArray,
 ) -> None:  # fmt: skip
     """Give `gunfire` of each other class's weight (c) the share that a stream would have had.
@@ -102,10 +113,10 @@ def take_for_stream(
     How well the plots fit a class says nothing against a stream: only size does, the odds of there being one, and how
     narrow the class's launch speeds are.
     """
-    moved, known = 0.0, ln_odds if rcs[1] >= 1.0 else ln_odds - STREAM_BEGINS
+    moved, known = 0.0, ln_odds if size[Z_COUNT] >= 1.0 else ln_odds - STREAM_BEGINS
     for c in range(len(weight)):
         if c != gunfire and weight[c] > 0.0:
-            odds = known + _stream_evidence(rcs) - size_evidence(rcs, size_db[c])
+            odds = known + stream_evidence(size) - size_evidence(size, rcs_db[c])
             span_mps = fastest_mps[c] - slowest_mps[c] + SPEED_BLUR * fastest_mps[c]
             share = weight[c] / (1.0 + math.exp(-odds) * IMITATED_MPS / span_mps)
             moved += share
