@@ -395,8 +395,9 @@ def weigh(
     (east, north, seconds: n, c, 3) and launch (east, north: n, c, 2), with covariances; their mixture (n, 13).
 
     `stream` (slots, STREAM) has the odds that a track mixes rounds of gunfire, the class `gunfire`; `bullet` (n) gets
-    the weight that it has without them, as one round. `back` and `ahead` (slots, c, 4, 10) keep the flights to the ground;
-    their speed is NaN where a class has to be flown anew. An impact or a launch is NaN where it does not come down.
+    the weight that it has without them, as one round. `back` and `ahead` (slots, c, 4, 10) keep the flights to the
+    ground; their speed is NaN where a class has to be flown anew. An impact or a launch is NaN where it does not come
+    down.
     """
     own, own_cov = np.empty((len(classes), PARAMETERS)), np.empty((len(classes), PARAMETERS, PARAMETERS))
     for i in range(len(slots)):
