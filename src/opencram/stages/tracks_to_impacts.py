@@ -34,7 +34,7 @@ from opencram.tracking.hypotheses import (
     likeliest,
 )
 from opencram.tracking.size import SIZE, Z_COUNT, beyond_threshold, size_evidence
-from opencram.tracking.stream import ROUND_AT, S_ODDS, Rounds, keep_company, stream_evidence
+from opencram.tracking.stream import ROUND_AT, S_ODDS, STREAM_BEGINS, Rounds, keep_company, stream_evidence
 
 NAMED_AT, FAMILY_AT = 0.34, 0.78
 """A class is named when its family is this likely, and it is likelier than an even choice of the family's three."""
@@ -46,9 +46,6 @@ SLOW_MPS = 5.0
 """What climbs or sinks by less than this hovers or flies level, however slow it is;"""
 LEVEL_CLIMB_SHARE = 0.35
 """and what sinks faster than this share of its speed falls, unless it flew level before."""
-STREAM_NS = 3_000_000_000
-"""What is still taken for gunfire at this age is company of rounds as a single round is, whatever its flight fits:
-what is fired alone is known for what it is by then."""
 MAX_FLYERS = 2_000
 """Flyers remembered; the oldest track's is forgotten first."""
 GRAVITY_MPS2 = 9.8
@@ -80,8 +77,7 @@ def tracks_to_impacts(
     _keep_company(state, tracks, others)
     for row in others.tolist():
         cls[row] = _name_other(state, tracks, row)
-    old = tracks.time_ns[others] - tracks.born_ns[others] >= STREAM_NS
-    _note_rounds(state, tracks, others[old & (cls[others] == class_index("gunfire"))])
+    _note_rounds(state, tracks, others[cls[others] == class_index("gunfire")], among_rounds=True)
     rows, slots = _predictable(state.fits, tracks)
     if len(rows):
         state.fits.follow(slots[_most_urgent_first(tracks, rows)], layout)
@@ -101,13 +97,20 @@ def _weigh(state: ImpactsState, tracks: Tracks, rows: IntArray, slots: IntArray,
     """What the rows may be, those in the company of gunfire most likely that; and the gunfire among them."""
     _keep_company(state, tracks, rows)
     found = state.fits.weigh(slots, layout)
-    old = tracks.time_ns[rows] - state.fits.zero_ns[slots] >= STREAM_NS
-    rounds = (found.bullet >= ROUND_AT) | (old & (found.weight[:, kinds().gunfire] >= ROUND_AT))
-    _note_rounds(state, tracks, rows[rounds])
+    streams = found.weight[:, kinds().gunfire] >= ROUND_AT
+    _note_rounds(state, tracks, rows[found.bullet >= ROUND_AT])
+    _note_rounds(state, tracks, rows[streams], among_rounds=True)
     return found
 
 
-def _note_rounds(state: ImpactsState, tracks: Tracks, rows: IntArray) -> None:
+def _note_rounds(state: ImpactsState, tracks: Tracks, rows: IntArray, among_rounds: bool = False) -> None:
+    """Remember where gunfire is; what only its company shows to be that, once it has been among rounds for long.
+
+    So a salvo can never be taken for gunfire because each of its bombs, while young, might be.
+    """
+    if among_rounds and len(rows):
+        slots = [state.fits.slot_of[track] for track in tracks.track[rows].tolist()]
+        rows = rows[state.fits.arrays["stream"][slots, S_ODDS] > STREAM_BEGINS]
     state.rounds.note(tracks.track[rows], tracks.time_ns[rows], tracks.mean[rows, :3])
 
 
@@ -260,7 +263,9 @@ def _name_other(state: ImpactsState, tracks: Tracks, row: int) -> int:
             return class_index("gunfire")
     velocity, spread = tracks.mean[row, 3:6], tracks.cov[row, 3:6, 3:6]
     speed = float(np.linalg.norm(velocity))
-    patient = tracks.n_plots[row] >= PATIENCE_PLOTS and tracks.time_ns[row] - tracks.born_ns[row] >= PATIENCE_NS
+    # two tracks on one object share its plots, which then count for neither
+    plots = max(float(tracks.n_plots[row]), float(size[Z_COUNT]))
+    patient = plots >= PATIENCE_PLOTS and tracks.time_ns[row] - tracks.born_ns[row] >= PATIENCE_NS
     if patient and abs(float(velocity[2])) <= max(LEVEL_CLIMB_SHARE * speed, SLOW_MPS):
         sigma = float(np.sqrt(max(spread[0, 0], spread[1, 1])))
         cls = flyer_of(speed, sigma, float(tracks.mean[row, 2]), size, state.flyers.get(track, UNKNOWN))

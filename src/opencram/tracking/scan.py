@@ -23,20 +23,37 @@ POWERED_SPEED_MPS, SPEED_BLUR_MPS, MOST_LOG_ODDS = 100.0, 15.0, 4.0
 LEVEL_SHARE, LEVEL_LOG_ODDS = 0.15, -5.0
 """What moves up or down by less than this share of its speed, in all that is known of it, is more likely an
 aircraft, until its fall has been seen;"""
+STEEP_SHARE, STEEP_LOG_ODDS = 0.5, 2.0
+"""What surely climbs faster than this share of its speed was fired, unless it is slow: no drone climbs so;"""
 FASTEST_AIRCRAFT_MPS = 300.0
 """unless it is faster than airliners (250 m/s) ever are."""
 CALL_BALLISTIC, CALL_OTHER = 0.9, 0.5
 """A track is called ballistic above the first probability and other again below the second."""
-KNOWN_VELOCITY_SHARE = 0.1
-"""And not before its velocity is known to this share of its speed: an earlier prediction would point anywhere."""
+KNOWN_VELOCITY_SHARE, KNOWN_CLIMB_MPS = 0.1, 20.0
+"""And not before its velocity is known to this share of its speed, or so well if it climbs steeply: an earlier
+prediction would point anywhere."""
 FLYER_MPS, FLYER_NS = 90.0, 5_000_000_000
 """What has flown without falling for so long was not fired: slower than this, as drones and birds are, it is never
 called ballistic;"""
-SLOW_MPS, LONG_FALL_NS = 50.0, 2_000_000_000
-"""if it is faster, and if anything is slower than this, it must seem to fall for so long first: a track that hops from
-bird to bird does for a second, a rocket that passed through a flock goes on;"""
+LONG_FALL_NS = 2_000_000_000
+"""if it is faster, it must seem to fall for so long first: a rocket that passed through a flock goes on;"""
+SLOW_MPS, SLOW_FALL_NS = 50.0, 4_000_000_000
+"""what is slower than this for so long: a track that hops from bird to bird may seem to fall for two seconds, what
+really falls is faster by then, whatever it was fired from;"""
 AMONG_FALLS_NS = 1_000_000_000
 """and what began among flyers for so long: by then a track that shot from one end of a flock to the other is out."""
+
+
+@device
+def _climb_blur(cov: FloatArray) -> float:
+    """Three sigma of the vertical speed, by the model that expects nothing."""
+    return float(3.0 * math.sqrt(max(cov[CRUISE, 5, 5], 0.0)))
+
+
+@device
+def _steep(v: FloatArray, blur_mps: float, speed_mps: float) -> bool:
+    """Whether something with state v (7) surely climbs steeply."""
+    return bool(v[5] - blur_mps > STEEP_SHARE * speed_mps and speed_mps > SLOW_MPS)
 
 
 @device
@@ -46,12 +63,15 @@ def _p_ballistic(mean: FloatArray, cov: FloatArray, mode: FloatArray, called: in
     speed = math.sqrt(v[3] * v[3] + v[4] * v[4] + v[5] * v[5])
     log_odds = math.log(mode[BALLISTIC] / (mode[OTHER] + mode[CRUISE]))
     if not debris:
-        blur = 3.0 * math.sqrt(max(cov[CRUISE, 5, 5], 0.0))
+        blur = _climb_blur(cov)
         most = MOST_LOG_ODDS
         if abs(v[5]) < LEVEL_SHARE * speed + blur and speed < FASTEST_AIRCRAFT_MPS:
             # at the top of its path a falling object is level too: what has been called ballistic is not doubted for it
             most = 0.0 if called == BALLISTIC else LEVEL_LOG_ODDS
-        log_odds += min(max((speed - POWERED_SPEED_MPS) / SPEED_BLUR_MPS, LEVEL_LOG_ODDS), most)
+        prior = (speed - POWERED_SPEED_MPS) / SPEED_BLUR_MPS
+        if _steep(v, blur, speed):
+            prior = max(prior, STEEP_LOG_ODDS)
+        log_odds += min(max(prior, LEVEL_LOG_ODDS), most)
     return 1.0 / (1.0 + math.exp(-log_odds))
 
 
@@ -67,9 +87,13 @@ def _call(mean: FloatArray, cov: FloatArray, mode: FloatArray, whole: IntArray, 
     if called == BALLISTIC:
         whole[MODEL] = BALLISTIC if p >= CALL_OTHER else OTHER
         return
-    known = math.sqrt(spread[3, 3] + spread[4, 4] + spread[5, 5]) <= KNOWN_VELOCITY_SHARE * speed
+    steep = _steep(mean[CRUISE], _climb_blur(cov), speed)
+    known_mps = max(KNOWN_VELOCITY_SHARE * speed, KNOWN_CLIMB_MPS if steep else 0.0)
+    known = math.sqrt(spread[3, 3] + spread[4, 4] + spread[5, 5]) <= known_mps
     flyer = whole[FLEW] >= FLYER_NS
-    least_ns = LONG_FALL_NS if flyer or speed < SLOW_MPS else AMONG_FALLS_NS if whole[AMONG] != 0 else 0
+    least_ns = AMONG_FALLS_NS if whole[AMONG] != 0 else 0
+    if flyer or speed < SLOW_MPS:
+        least_ns = LONG_FALL_NS if speed >= SLOW_MPS else SLOW_FALL_NS
     fired = debris or (whole[FELL] >= least_ns and not (flyer and speed < FLYER_MPS))
     whole[MODEL] = BALLISTIC if p > CALL_BALLISTIC and known and fired else OTHER
 
