@@ -115,6 +115,7 @@ def plots_to_tracks(state: TracksState, scan: Plots, site: Site) -> Tracks:
         gates.x, gates.p, gates.w, gates.ready_ns, look.time_ns, look.z, look.sigma, look.cell, look.sensor,
         *look.pose, *look.world,
     )  # fmt: skip
+    lifecycle.acquit(bank)
     same, heir = confirm(
         chosen, partner, bank.whole, bank.real, bank.mean, bank.cov, look.update_ns, look.cell, *look.pose
     )  # fmt: skip

@@ -101,6 +101,10 @@ class Fits:
     def take(self, track: int, plot: Young, debris: bool, keep_all: bool, layout: Layout) -> None:
         """Give a track its next plot; without `keep_all` the older half is forgotten when there is no more room."""
         slot = self.slot_of.get(track)
+        if slot is not None and self.arrays["book"][slot, B_DEBRIS] != debris:
+            # what was taken for a piece is none, or broke up: its flight so far was fitted under another drag
+            del self.slot_of[track]
+            slot = None
         if slot is None:
             first = self.young.pop(track, None)
             if first is None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from opencram.physics.kernel import device, kernel
 from opencram.tables import CONFIRMED, OTHER, BoolArray, FloatArray, IntArray
-from opencram.tracking.bank import APART, COUNT, DEBRIS, SCORE, SHARED, STATUS, TIME, TWIN, Bank
+from opencram.tracking.bank import APART, COUNT, DEBRIS, MODEL, SCORE, SHARED, STATUS, TIME, TWIN, Bank
 from opencram.tracking.resolution import in_one_cell, seen_at
 
 MAX_TRACKS = 10_000
@@ -55,6 +55,9 @@ DEBRIS_LN_BETA_MEAN, DEBRIS_LN_BETA_SIGMA = math.log(200.0), 1.0
 """Pieces of a broken rocket, from sheet metal to a motor tube: 70 to 550 kg/m2 within one sigma (assumed)."""
 BREAKUP_KICK_MPS = 50.0
 """What a break-up may change a piece's velocity by, one sigma per axis (assumed)."""
+FASTEST_PIECE_MPS, PIECE_SIGMAS, PIECE_PLOTS = 500.0, 2.0, 12
+"""Pieces fly at most as fast as what broke up, near the end of its flight; a gun's rounds come out at 800 m/s and
+more (assumed), as their first plots show."""
 
 
 @device
@@ -189,6 +192,23 @@ def as_debris(mean: FloatArray, cov: FloatArray, rows: BoolArray) -> None:
     """Of tracks just begun, mean (n, 3, 7) and cov (n, 3, 7, 7), let those in the mask be pieces, which drag stops."""
     mean[rows, :, 6] = DEBRIS_LN_BETA_MEAN
     cov[rows, :, 6, 6] = DEBRIS_LN_BETA_SIGMA**2
+
+
+def acquit(bank: Bank) -> None:
+    """What is surely faster than any piece is none, though it began where pieces were: the defence's own rounds do.
+
+    They have the drag of anything again.
+    """
+    debris = np.flatnonzero((bank.whole[:, DEBRIS] == 1) & (bank.whole[:, COUNT] < PIECE_PLOTS))
+    for row in debris.tolist():
+        speed = float(np.linalg.norm(bank.mean[row, OTHER, 3:6]))
+        sigma = math.sqrt(float(np.trace(bank.cov[row, OTHER, 3:6, 3:6])))
+        if speed - PIECE_SIGMAS * sigma > FASTEST_PIECE_MPS:
+            bank.whole[row, [DEBRIS, MODEL]] = 0, OTHER
+            bank.mean[row, :, 6] = LN_BETA_MEAN
+            bank.cov[row, :, 6, :] = 0.0
+            bank.cov[row, :, :, 6] = 0.0
+            bank.cov[row, :, 6, 6] = LN_BETA_SIGMA**2
 
 
 def break_up(bank: Bank, rows: BoolArray) -> None:
