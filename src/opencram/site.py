@@ -156,6 +156,8 @@ class Asterix(Model):
 
     sac: Byte
     sic: Byte
+    doppler: Literal["receding", "closing"] = "receding"
+    """Which of the two its Doppler is positive for: the standard does not say."""
 
 
 class Sensor(Model):
@@ -413,6 +415,12 @@ def _repeated(site: Site) -> Iterator[tuple[yamlfile.Loc, str]]:
         for i, thing in enumerate(ids):
             if counts[thing] > 1 and thing in ids[:i]:
                 yield (key, i, "id"), f"found the id '{thing}' {counts[thing]} times, expected it once"
+    codes = [(sensor.asterix.sac, sensor.asterix.sic) if sensor.asterix else None for sensor in site.sensors]
+    for i, code in enumerate(codes):
+        if code is not None and code in codes[:i]:
+            other = site.sensors[codes.index(code)].id
+            found = f"found sac {code[0]} sic {code[1]}, which '{other}' has"
+            yield ("sensors", i, "asterix"), f"{found}, expected other codes"
 
 
 def _far_or_under(site: Site) -> Iterator[tuple[yamlfile.Loc, str]]:
