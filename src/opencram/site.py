@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import resources
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
@@ -151,6 +152,13 @@ class Reference(Model):
     snr_db: Number = 13.0
 
 
+def _address(text: str) -> str:
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        raise ValueError(f"found '{text}', expected an address such as 10.0.0.5") from None
+
+
 class Asterix(Model):
     """The system area and identification codes by which a sensor names itself."""
 
@@ -158,6 +166,8 @@ class Asterix(Model):
     sic: Byte
     doppler: Literal["receding", "closing"] = "receding"
     """Which of the two its Doppler is positive for: the standard does not say."""
+    addresses: Annotated[tuple[Annotated[str, AfterValidator(_address)], ...], Field(max_length=8)] = ()
+    """Whence it may come, any of them at any time; none: from whoever first uses its codes."""
 
 
 class Sensor(Model):

@@ -193,11 +193,16 @@ class PlotRows(msgspec.Struct, frozen=True, tag="plots", kw_only=True):
 
 
 class Datagram(msgspec.Struct, frozen=True, tag="datagram", kw_only=True):
-    """ASTERIX as a radar sent it: one or several data blocks; `address` is who sent it, such as `10.0.0.5`."""
+    """ASTERIX as a radar sent it: one or several data blocks; `address` is who sent it, such as `10.0.0.5`, or empty.
+
+    `simulated` says which targets are taken from it: those that call themselves simulated, or those that do not; both
+    where it is None.
+    """
 
     received_ns: int
     address: str
     data: bytes
+    simulated: bool | None = False
 
 
 class Observation(msgspec.Struct, frozen=True, tag="observation", kw_only=True):

@@ -1,8 +1,9 @@
 """What radars send in ASTERIX -> rows of plots, and what they say of themselves.
 
 Categories 015 and 048 bring plots, 034 tells that a radar lives and whether its data may be used. A radar is known by
-its codes (SAC, SIC) in the site. Whoever first uses a radar's codes is that radar: what another address sends under the
-same codes is refused and told, until the first has been silent for `OWNER_NS`.
+its codes (SAC, SIC) in the site, and by its addresses where the site names them. Where it does not, whoever first uses
+the codes is that radar: what another address sends under them is refused and told, until the first has been silent for
+`OWNER_NS`.
 """
 
 from __future__ import annotations
@@ -53,8 +54,6 @@ class RadarsState:
     """What a radar says that is wrong with it; nothing where all is well."""
     counts: dict[str, int] = field(default_factory=dict)
     """Messages used so far: `radar-1: plots`, `radar-1: north marks`, `radar-1: sectors`, `radar-1: other`."""
-    simulated: bool | None = False
-    """Which targets are taken: those that are said to be simulated, or those that are not; None: both."""
 
 
 class Refusal(NamedTuple):
@@ -72,6 +71,7 @@ class _Known(NamedTuple):
     by_codes: dict[tuple[int, int], int]
     staring: list[bool]
     doppler_sign: list[float]
+    addresses: list[tuple[str, ...]]
     codes: str
 
 
@@ -83,6 +83,7 @@ def _known(site: Site) -> _Known:
         by_codes=coded,
         staring=[s.kind == "staring" for s in site.sensors],
         doppler_sign=[-1.0 if s.asterix and s.asterix.doppler == "closing" else 1.0 for s in site.sensors],
+        addresses=[s.asterix.addresses if s.asterix else () for s in site.sensors],
         codes=", ".join(f"SAC {sac} SIC {sic} ({site.sensors[k].id})" for (sac, sic), k in coded.items()) or "none",
     )
 
@@ -125,11 +126,13 @@ class _Reader:
         self._senders: dict[tuple[float | None, float | None], int] = {}
         self._done: list[PlotRows] = []
         self._received_ns = 0
+        self._simulated: bool | None = False
         self._address = ""
 
     def read(self, datagram: Datagram) -> None:
         """All blocks of a datagram."""
         self._received_ns, self._address = min(datagram.received_ns, self.now_ns), datagram.address
+        self._simulated = datagram.simulated
         self._senders.clear()
         for block in blocks(datagram.data):
             if isinstance(block, Refused):
@@ -163,7 +166,7 @@ class _Reader:
         try:
             if NOT_RELEASED in self.state.status.get(sensor, ""):
                 raise _Unused("not released for use")
-            self._append(sensor, TO_ROW[category](values, self.state.simulated, self.known.doppler_sign[sensor]))
+            self._append(sensor, TO_ROW[category](values, self._simulated, self.known.doppler_sign[sensor]))
         except _Unused as reason:
             self._refuse(self.known.ids[sensor], str(reason), f"{self._whose(values)}: found {reason}, expected a plot")
 
@@ -179,8 +182,9 @@ class _Reader:
         elif self._owns(sensor):
             return sensor
         else:
-            owner = self.state.address[sensor]
-            self._refuse(self.known.ids[sensor], "codes claimed twice", f"{self._whose(values)}: expected from {owner}")
+            owners = " or ".join(self.known.addresses[sensor]) or self.state.address[sensor]
+            found = f"{self._whose(values)}: expected from {owners}"
+            self._refuse(self.known.ids[sensor], "codes claimed twice", found)
         return None
 
     def _whose(self, values: Values) -> str:
@@ -193,19 +197,26 @@ class _Reader:
 
     def _owns(self, sensor: int) -> bool:
         """Whether the message comes from the radar that uses these codes."""
-        owner, ours = self.state.address.get(sensor), self._address
-        if owner != ours:
+        owner, ours, named = self.state.address.get(sensor), self._address, self.known.addresses[sensor]
+        if ours and named:
+            if ours not in named:
+                self._contest(sensor, f"{ours} uses its codes, which is not among its addresses")
+                return False
+        elif owner != ours:
             if owner is not None and self._received_ns - self.state.heard_ns[sensor] <= OWNER_NS:
-                if sensor not in self.state.claimed_ns:
-                    text = f"{ours} uses its codes, which {owner} has; what it sends is refused"
-                    self._tell(sensor, "contested", text)
-                self.state.claimed_ns[sensor] = self._received_ns
+                self._contest(sensor, f"{ours} uses its codes, which {owner} has")
                 return False
             if owner is not None:
                 self._tell(sensor, "ok", f"heard from {ours} now, from {owner} before")
-            self.state.address[sensor] = ours
+        self.state.address[sensor] = ours
         self.state.heard_ns[sensor] = max(self._received_ns, self.state.heard_ns.get(sensor, 0))
         return True
+
+    def _contest(self, sensor: int, text: str) -> None:
+        """Tell that somebody else uses a radar's codes, once while it lasts."""
+        if sensor not in self.state.claimed_ns:
+            self._tell(sensor, "contested", f"{text}; what it sends is refused")
+        self.state.claimed_ns[sensor] = self._received_ns
 
     def _tell(self, sensor: int, state: str, detail: str) -> None:
         component = self.known.ids[sensor]
