@@ -101,10 +101,15 @@ def _from_capture(path: Path, data: bytes) -> AsterixFile:
         found = ", ".join(f"{count} {what}" for what, count in left_out.items()) or "no packets"
         raise InputError(f"{path}: found {found}, expected UDP datagrams")
     times_ns = np.array([-1 if p.time_ns is None else p.time_ns for p in packets], np.int64)
-    received_ns = np.maximum.accumulate(times_ns)  # a capture of two cards may be a little out of order
-    if received_ns[0] < 0:
+    if times_ns[0] < 0:
         raise InputError(f"{path}: found packets without a time, expected one for each")
-    return AsterixFile(path, packets, received_ns, left_out)
+    return AsterixFile(path, packets, _rising(times_ns), left_out)
+
+
+def _rising(times_ns: IntArray) -> IntArray:
+    """Each at least 1 ns behind the one ahead of it, so that each has its place: captures know microseconds at best."""
+    place = np.arange(len(times_ns))
+    return np.maximum.accumulate(times_ns - place) + place
 
 
 def _from_blocks(path: Path, data: bytes, date_ns: int | None) -> AsterixFile:
@@ -133,4 +138,4 @@ def _measured_ns(packets: list[Packet], date_ns: int | None) -> IntArray:
         times_ns.append(-1 if now_ns is None else now_ns)
     received_ns = np.array(times_ns, np.int64)
     first = received_ns[received_ns >= 0]
-    return np.where(received_ns < 0, first[0] if len(first) else NO_DATE_NS, received_ns)
+    return _rising(np.where(received_ns < 0, first[0] if len(first) else NO_DATE_NS, received_ns))
