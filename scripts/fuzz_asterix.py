@@ -1,4 +1,4 @@
-"""Feed noise to the ASTERIX reader for ever, led by what it reaches: `pip install atheris`, then run it; Ctrl-C ends it.
+"""Feed noise to the ASTERIX reader, led by what it reaches: `pip install atheris`, then run it; Ctrl-C ends it.
 
 Arguments go to libFuzzer: `-max_total_time=60` ends after a minute.
 """
