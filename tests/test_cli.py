@@ -10,7 +10,7 @@ import pytest
 
 COMMANDS = (
     *("run", "replay", "report", "study", "serve", "siren", "alarm", "all-clear", "drill"),
-    *("new-site", "check", "coverage", "mqtt-passwords", "list", "warmup"),
+    *("new-site", "check", "asterix", "coverage", "mqtt-passwords", "list", "warmup"),
 )
 
 

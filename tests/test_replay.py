@@ -200,9 +200,8 @@ def test_a_table_of_which_nothing_is_left_is_refused(ran: Ran, tmp_path: Path) -
     ("name", "options", "found"),
     [
         ("plots.csv", {}, "--site SITE is needed"),
-        ("radar.pcap", {}, "ASTERIX input is not read by this version"),
-        ("radar.ast", {}, "ASTERIX input is not read by this version"),
-        ("plots.txt", {}, "ending in '.txt', expected .mcap, .csv or .parquet"),
+        ("radar.ast", {}, "--site SITE is needed"),
+        ("plots.txt", {}, "ending in '.txt', expected one in .mcap, .csv, .parquet, .ast"),
         ("recording.mcap", {"from_": "noon"}, "--from: found 'noon', expected an ISO 8601 time"),
         ("recording.mcap", {"to": ""}, "--to: found '', expected an ISO 8601 time"),
         ("recording.mcap", {"from_": "2024-01-02T00:00:00Z", "to": "2024-01-01T00:00:00Z"}, "expected it before"),

@@ -14,7 +14,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
     *("errors", "yamlfile", "zonefile", "terrainfile", "fields", "surroundings", "policy", "tables", "site"),
-    *("physics", "tracking", "warning", "stages", "state", "pipeline"),
+    *("physics", "asterix", "tracking", "warning", "stages", "state", "pipeline"),
 )
 """The core, in order: each may import itself and what stands before it. Everything else is the shell around it."""
 

@@ -105,6 +105,12 @@ def _plots(path: Path) -> str:
     return f"a table of {_several(len(read_plots(path)), 'row')}"
 
 
+def _asterix(path: Path) -> str:
+    from opencram.record.asterix import read_asterix
+
+    return f"ASTERIX, {read_asterix(path).summary()}"
+
+
 def _recording(path: Path) -> str:
     from opencram.record.recording import Recording
 
@@ -148,5 +154,6 @@ BY_SUFFIX: dict[str, Check] = {
     ".mcap": _recording,
     ".json": _summary,
     ".xml": _cap,
+    **dict.fromkeys((".ast", ".bin", ".raw", ".pcap", ".pcapng"), _asterix),
 }
 """How a file is checked, by the end of its name."""

@@ -77,7 +77,7 @@ def run(
 @app.command(epilog="Example: opencram replay runs/demo/recording.mcap --from 2020-11-17T17:30:05Z")
 def replay(
     source: Annotated[
-        Path, typer.Argument(metavar="INPUT", help="A recording (.mcap), or a table of plots (.csv, .parquet).")
+        Path, typer.Argument(metavar="INPUT", help="A recording (.mcap), plots (.csv, .parquet) or ASTERIX (.pcap).")
     ],
     site: Site = None,
     out: Out = None,
@@ -89,10 +89,10 @@ def replay(
     lang: Lang = "en",
     as_json: Json = False,
 ) -> None:
-    """Play a recording, or a table of plots, through the same pipeline.
+    """Play a recording, a table of plots or ASTERIX through the same pipeline.
 
     A recording carries its site and gives the decisions it gave when it was made; with --site it answers what another
-    site would have done. A table of plots needs --site. Without --out the run is written to runs/NAME-replay.
+    site would have done. Plots need --site. Without --out the run is written to runs/NAME-replay.
     """
     from opencram.drive.replay import replay as replay_input
     from opencram.runfolder import run_folder
@@ -101,7 +101,7 @@ def replay(
     if speed is not None and not speed > 0:
         raise InputError(f"--speed: found {speed:g}, expected a number above 0")
     if not source.is_file():
-        raise InputError(f"{source}: found no such file, expected a recording or a table of plots")
+        raise InputError(f"{source}: found no such file, expected a recording or plots")
     name = source.resolve().parent.name if source.name == "recording.mcap" else source.stem
     out = out or Path("runs") / f"{name}-replay"
     with run_folder(out, _files(str(source), site)) as folder, progress_line() as progress:
@@ -267,7 +267,7 @@ def new_site(
 def check(
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE...", help="Sites, scenarios, plot tables, run folders, recordings, alerts."),
+        typer.Argument(metavar="FILE...", help="Sites, scenarios, plots, run folders, recordings, alerts."),
     ],
 ) -> None:
     """Say of each file whether it can be used: 'ok', or the sentence that tells what is wrong and where."""
@@ -285,6 +285,21 @@ def check(
             typer.echo(str(error), err=True)
     if bad:
         raise typer.Exit(2)
+
+
+@app.command(epilog="Example: opencram asterix capture.pcap | less")
+def asterix(
+    source: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A capture (.pcap, .pcapng), or data blocks (.ast, .bin, .raw).")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON object on a line for each record.")] = False,
+) -> None:
+    """Say in words what is in an ASTERIX file: categories 015, 034, 048, 062 and 065, record by record."""
+    from opencram.record.asterix import read_asterix
+    from opencram.record.asterix_words import as_json_lines, as_text
+
+    for line in (as_json_lines if as_json else as_text)(read_asterix(source)):
+        typer.echo(line)
 
 
 @app.command(epilog="Example: opencram coverage baghdad-embassy --out coverage")

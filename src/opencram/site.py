@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import resources
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
@@ -151,11 +152,22 @@ class Reference(Model):
     snr_db: Number = 13.0
 
 
+def _address(text: str) -> str:
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        raise ValueError(f"found '{text}', expected an address such as 10.0.0.5") from None
+
+
 class Asterix(Model):
     """The system area and identification codes by which a sensor names itself."""
 
     sac: Byte
     sic: Byte
+    doppler: Literal["receding", "closing"] = "receding"
+    """Which of the two its Doppler is positive for: the standard does not say."""
+    addresses: Annotated[tuple[Annotated[str, AfterValidator(_address)], ...], Field(max_length=8)] = ()
+    """Whence it may come, any of them at any time; none: from whoever first uses its codes."""
 
 
 class Sensor(Model):
@@ -413,6 +425,12 @@ def _repeated(site: Site) -> Iterator[tuple[yamlfile.Loc, str]]:
         for i, thing in enumerate(ids):
             if counts[thing] > 1 and thing in ids[:i]:
                 yield (key, i, "id"), f"found the id '{thing}' {counts[thing]} times, expected it once"
+    codes = [(sensor.asterix.sac, sensor.asterix.sic) if sensor.asterix else None for sensor in site.sensors]
+    for i, code in enumerate(codes):
+        if code is not None and code in codes[:i]:
+            other = site.sensors[codes.index(code)].id
+            found = f"found sac {code[0]} sic {code[1]}, which '{other}' has"
+            yield ("sensors", i, "asterix"), f"{found}, expected other codes"
 
 
 def _far_or_under(site: Site) -> Iterator[tuple[yamlfile.Loc, str]]:

@@ -192,6 +192,19 @@ class PlotRows(msgspec.Struct, frozen=True, tag="plots", kw_only=True):
     scan_end: bool = False
 
 
+class Datagram(msgspec.Struct, frozen=True, tag="datagram", kw_only=True):
+    """ASTERIX as a radar sent it: one or several data blocks; `address` is who sent it, such as `10.0.0.5`, or empty.
+
+    `simulated` says which targets are taken from it: those that call themselves simulated, or those that do not; both
+    where it is None.
+    """
+
+    received_ns: int
+    address: str
+    data: bytes
+    simulated: bool | None = False
+
+
 class Observation(msgspec.Struct, frozen=True, tag="observation", kw_only=True):
     """What a person or a blast sensor reports about a zone; it alerts the zone by itself."""
 
@@ -227,7 +240,7 @@ class OperatorAct(msgspec.Struct, frozen=True, tag="operator-act", kw_only=True)
 
 OPERATOR_ACTS = ("alarm", "all-clear")
 
-Input = PlotRows | Observation | Effect | OperatorAct
+Input = PlotRows | Datagram | Observation | Effect | OperatorAct
 
 
 # ---- what people read one by one --------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Replay a recording, or play a table of plots, through the same pipeline that a simulation or a radar feeds."""
+"""Replay a recording, or play plots (a table, ASTERIX), through the pipeline that a simulation or a radar feeds."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from opencram.drive.crank import Progress
 from opencram.drive.known import Known, from_plain
 from opencram.drive.run_folder import Origin, RunFolder, RunResult
 from opencram.errors import InputError
+from opencram.record.asterix import SUFFIXES, AsterixFile, read_asterix
 from opencram.record.plots import PlotTable, read_plots
 from opencram.record.recording import Recording, Snapshot
 from opencram.site import Site, load_site, site_from_documents
 from opencram.stages.bytes_to_plots import times_ns
 from opencram.state import State, load
-from opencram.tables import Input
+from opencram.tables import Input, PlotRows
 
 TELL_EVERY_TICKS = 10
 RECORDINGS, TABLES = (".mcap",), (".csv", ".parquet")
-ASTERIX = (".ast", ".bin", ".raw", ".pcap")
 
 Truth = Mapping[str, Sequence[Any]]
 
@@ -65,18 +65,17 @@ def replay(
     """Play `source` and write the run folder `out`.
 
     A recording repeats its ticks at its own site, or at `site_name`, as a what-if: the effects stay those recorded. It
-    begins at the last snapshot before `from_`. A table of plots needs a site. `from_` and `to` are ISO times; `speed`
-    is times real time, as fast as it goes if None. Raises InputError where the input cannot be used.
+    begins at the last snapshot before `from_`. Plots, a table or ASTERIX, need a site. `from_` and `to` are ISO times;
+    `speed` is times real time, as fast as it goes if None. Raises InputError where the input cannot be used.
     """
     span = _span(from_, to)
     suffix = source.suffix.lower()
     if suffix in RECORDINGS:
         return _replay_recording(Recording(source), site_name, out, span, speed, lang, progress)
-    if suffix in TABLES:
-        return _play_table(source, site_name, out, span, speed, lang, progress)
-    if suffix in ASTERIX:
-        raise InputError(f"{source}: ASTERIX input is not read by this version, expected .mcap, .csv or .parquet")
-    raise InputError(f"{source}: found a name ending in '{suffix}', expected .mcap, .csv or .parquet")
+    if suffix in TABLES or suffix in SUFFIXES:
+        return _play_plots(source, site_name, out, span, speed, lang, progress)
+    expected = ", ".join((*RECORDINGS, *TABLES, *SUFFIXES))
+    raise InputError(f"{source}: found a name ending in '{suffix}', expected one in {expected}")
 
 
 # ---- recordings -------------------------------------------------------------------------------------------------
@@ -167,10 +166,10 @@ def _notes(recording: Recording, folder: RunFolder, span: Span, own_site: bool) 
     return tuple(notes)
 
 
-# ---- tables of plots --------------------------------------------------------------------------------------------
+# ---- tables of plots, ASTERIX ------------------------------------------------------------------------------------
 
 
-def _play_table(
+def _play_plots(
     source: Path,
     site_name: str | None,
     out: Path,
@@ -180,32 +179,40 @@ def _play_table(
     progress: Progress | None,
 ) -> RunResult:
     if site_name is None:
-        raise InputError(f"{source}: a table of plots does not say where it was measured: --site SITE is needed")
+        raise InputError(f"{source}: plots do not say where they were measured: --site SITE is needed")
     site = load_site(site_name)
-    table = read_plots(source).between(span.from_ns, span.to_ns)
-    if not len(table):
-        raise InputError(f"{source}: found no rows in the time asked for, expected a time within the table")
-    turns = _table_turns(table, site)
+    plots: PlotTable | AsterixFile = (
+        read_plots(source) if source.suffix.lower() in TABLES else read_asterix(source, span.from_ns)
+    )
+    plots = plots.between(span.from_ns, span.to_ns)
+    if not len(plots):
+        raise InputError(f"{source}: found nothing in the time asked for, expected a time within the file")
+    turns = _turns(plots, site)
     first = next(turns)
     with RunFolder(out, site, State(defended=False), Origin("replay", False, False, None, None), None) as folder:
         used = _play(folder, first, turns, speed, progress)
         if not used:
-            raise InputError(f"{source}: {_refusals(folder)}")
-        return folder.finish(lang, None, progress)
+            raise InputError(f"{source}: {_refusals(folder, plots)}")
+        left_out = plots.left_out if isinstance(plots, AsterixFile) else {}
+        notes = tuple(f"{source}: left out {count} {what}" for what, count in left_out.items())
+        return folder.finish(lang, None, progress, notes)
 
 
-def _table_turns(table: PlotTable, site: Site) -> Iterator[Turn]:
+def _turns(plots: PlotTable | AsterixFile, site: Site) -> Iterator[Turn]:
     done = 0
-    for now_ns, inbox in table.ticks(site):
-        done += sum(len(rows.columns["row"]) for rows in inbox)
-        yield Turn(now_ns, list(inbox), None, done / len(table))
+    for now_ns, inbox in plots.ticks(site):
+        done += sum(len(i.columns["row"]) if isinstance(i, PlotRows) else 1 for i in inbox)
+        yield Turn(now_ns, list(inbox), None, done / len(plots))
 
 
-def _refusals(folder: RunFolder) -> str:
-    """The sentence for a table of which nothing is left."""
+def _refusals(folder: RunFolder, plots: PlotTable | AsterixFile) -> str:
+    """The sentence for a file of which nothing is left."""
+    what = "rows" if isinstance(plots, PlotTable) else "messages"
     rejects = folder.crank.said.rejects
+    if not rejects:
+        return f"found no plots in {len(plots)} {what}, expected at least one"
     count = sum(r.count for r in rejects)
-    return f"found {count} rows and none that can be used; {rejects[0].reason}: {rejects[0].sample}"
+    return f"found {count} {what} and none that can be used; {rejects[0].reason}: {rejects[0].sample}"
 
 
 # ---- both -------------------------------------------------------------------------------------------------------

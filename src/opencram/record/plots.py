@@ -59,18 +59,14 @@ class PlotTable:
         So a scan is in one tick, and complete in it. Silence brings empty ticks, until all that flew is down and the
         all-clear was given.
         """
-        half_ns = round(min(sensor.update_s for sensor in site.sensors) * 0.5e9)
-        step_ns = min(max(half_ns, SHORTEST_STEP_NS), LONGEST_STEP_NS)
-        policy = site.policy
-        quiet_ns = FALL_NS + round((policy.hold_s + policy.all_clear_s) * 1e9)
-        cuts = _cuts(self.received_ns, step_ns)
-        for (first, last), rows in zip(cuts, self._slices(cuts), strict=True):
-            now_ns = int(self.received_ns[first]) + step_ns
+        cuts = cuts_of(self.received_ns, site)
+        slices = self._slices(cuts)
+        for now_ns, (first, last) in tick_times(self.received_ns, cuts, site):
+            if first == last:
+                yield now_ns, []
+                continue
             received_ns = int(self.received_ns[last - 1])
-            yield now_ns, [PlotRows(received_ns=received_ns, source=self.source, columns=rows)]
-            next_ns = int(self.received_ns[last]) if last < len(self) else now_ns + quiet_ns
-            for empty_ns in range(now_ns + LONGEST_STEP_NS, min(next_ns, now_ns + quiet_ns) + 1, LONGEST_STEP_NS):
-                yield empty_ns, []
+            yield now_ns, [PlotRows(received_ns=received_ns, source=self.source, columns=next(slices))]
 
     def _slices(self, cuts: list[tuple[int, int]]) -> Iterator[dict[str, list[Any]]]:
         """The columns of each cut, taken out of Arrow's memory a batch of rows at a time."""
@@ -138,8 +134,9 @@ def _raw(column: pa.ChunkedArray) -> list[Any]:
     return values
 
 
-def _cuts(received_ns: IntArray, step_ns: int) -> list[tuple[int, int]]:
-    """First and last + 1 row of each tick: all that arrives within `step_ns` of the first."""
+def cuts_of(received_ns: IntArray, site: Site) -> list[tuple[int, int]]:
+    """First and last + 1 row of each tick: all that arrives within half the fastest sensor's update of the first."""
+    step_ns = _step_ns(site)
     cuts = []
     first = 0
     while first < len(received_ns):
@@ -147,6 +144,25 @@ def _cuts(received_ns: IntArray, step_ns: int) -> list[tuple[int, int]]:
         cuts.append((first, last))
         first = last
     return cuts
+
+
+def tick_times(
+    received_ns: IntArray, cuts: list[tuple[int, int]], site: Site
+) -> Iterator[tuple[int, tuple[int, int]]]:
+    """When each cut is played, and between them the empty ticks of silence, whose first and last row are the same."""
+    policy, step_ns = site.policy, _step_ns(site)
+    quiet_ns = FALL_NS + round((policy.hold_s + policy.all_clear_s) * 1e9)
+    for first, last in cuts:
+        now_ns = int(received_ns[first]) + step_ns
+        yield now_ns, (first, last)
+        next_ns = int(received_ns[last]) if last < len(received_ns) else now_ns + quiet_ns
+        for empty_ns in range(now_ns + LONGEST_STEP_NS, min(next_ns, now_ns + quiet_ns) + 1, LONGEST_STEP_NS):
+            yield empty_ns, (last, last)
+
+
+def _step_ns(site: Site) -> int:
+    half_ns = round(min(sensor.update_s for sensor in site.sensors) * 0.5e9)
+    return min(max(half_ns, SHORTEST_STEP_NS), LONGEST_STEP_NS)
 
 
 def _check_columns(path: Path, found: list[str]) -> list[str]:

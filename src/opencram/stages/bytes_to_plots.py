@@ -1,4 +1,4 @@
-"""Rows of a table of plots, as they came, -> Plots: one table per complete scan of one sensor.
+"""ASTERIX and rows of a table of plots, as they came, -> Plots: one table per complete scan of one sensor.
 
 Nothing that comes in is trusted. A row that cannot be a radar plot is refused, with its reason counted and the first
 such row quoted (by its number, where a column `row` gives one); the rest goes on. The order of the rows and of the
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from opencram.asterix.plots import RadarsState, datagrams_to_rows
 from opencram.tables import BoolArray, FloatArray, Health, Input, IntArray, PlotRows, Plots, Reject
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ class PlotsState:
     scans: dict[int, int] = field(default_factory=dict)
     heard_ns: dict[int, int] = field(default_factory=dict)
     stale: list[int] = field(default_factory=list)
+    radars: RadarsState = field(default_factory=RadarsState)
     max_rows: int = 20_000
     """Limit of one sensor's plots in open scans: what lies beyond, newest and farthest first, is refused."""
 
@@ -141,7 +143,7 @@ class _Refusals:
 def bytes_to_plots(
     state: PlotsState, inbox: Sequence[Input], now_ns: int, site: Site
 ) -> tuple[list[Plots], list[Reject], list[Health]]:
-    """Decode the plot rows of `inbox` and hand on the scans that are complete by `now_ns`.
+    """Decode the datagrams and plot rows of `inbox` and hand on the scans that are complete by `now_ns`.
 
     A scan is one sensor's plots within half its `update_s` of the first. It is complete when its sensor says so
     (`scan_end`), when a plot of that sensor lies outside it, or when half an update and the first plot's latency have
@@ -151,14 +153,18 @@ def bytes_to_plots(
     refusals = _Refusals()
     parts = [_Rows(state.open_stamps, state.open_values)] if state.open_stamps.shape[1] else []
     ends: dict[int, list[int]] = {}
-    for item in inbox:
+    from_radars, refused, news = datagrams_to_rows(state.radars, inbox, now_ns, site)
+    for refusal in refused:
+        refusals.add(*refusal)
+    for item in (*inbox, *from_radars):
         if isinstance(item, PlotRows):
             rows = _decode(item, now_ns, sensors, refusals)
             _note_speakers(state, item, rows, now_ns, sensors, ends)
             parts.append(_without_sent(state, rows, sensors, refusals))
     scans = _form_scans(state, _merge(state, parts, sensors, refusals), ends, now_ns, sensors)
     _remember(state, scans, now_ns)
-    return [_plots(state, rows) for rows in scans], refusals.rejects(now_ns), _health(state, now_ns, sensors)
+    plots = [_plots(state, rows) for rows in scans]
+    return plots, refusals.rejects(now_ns), [*news, *_health(state, now_ns, sensors)]
 
 
 # ---- rows -> numbers --------------------------------------------------------------------------------------------
@@ -413,8 +419,7 @@ def _merge(state: PlotsState, parts: list[_Rows], sensors: _Sensors, refusals: _
     beyond = np.zeros(rows.stamps.shape[1], np.bool_)
     for sensor in _present(rows.stamps[2]):
         beyond[np.flatnonzero(rows.stamps[2] == sensor)[state.max_rows :]] = True
-    text = f"found more than {state.max_rows} plots waiting at once"
-    return _drop(rows, beyond, "too many plots", text, sensors, refusals)
+    return _drop(rows, beyond, "too many plots", f"found over {state.max_rows} waiting at once", sensors, refusals)
 
 
 def _form_scans(
