@@ -63,8 +63,11 @@ def commands() -> dict[str, typing.Any]:
 def documented_commands() -> dict[str, set[str]]:
     """Command -> the options that the reference describes."""
     text = (REFERENCE / "commands.md").read_text(encoding="utf-8")
-    headings = re.findall(r"^## (opencram ([a-z-]+(?: [a-z-]+)?).*)", text, re.MULTILINE)
-    return {command: sections("commands.md").get(heading, set()) for heading, command in headings}
+    headings = re.findall(r"^## (opencram (([a-z-]+)(?: [a-z-]+)?).*)", text, re.MULTILINE)
+    return {
+        (longer if longer in commands() else command): sections("commands.md").get(heading, set())
+        for heading, longer, command in headings
+    }
 
 
 @pytest.mark.parametrize("name", sorted(commands()))

@@ -82,7 +82,7 @@ class Service:
         self._asked: deque[Act] = deque(maxlen=1_000)
         self._journal: list[dict[str, object]] = []
         self._sent_ns: dict[str, int] = {}
-        self._turn_ns, self._shown_ns = 0, 0
+        self._turn_ns, self._shown_ns, self.ticks = 0, 0, 0
         self._changed, self._resumed = False, resumed.state is not None
         self._ending = asyncio.Event()
         self._resume(resumed)
@@ -117,7 +117,7 @@ class Service:
 
     def turn(self, tick_ns: int) -> Outbox | None:
         """One tick: taken, logged, stepped, logged, told to the sirens, and then to everybody else."""
-        self._turn_ns = self.clock.now_ns()
+        self._turn_ns, self.ticks = self.clock.now_ns(), self.ticks + 1
         self._watch.start()
         self._watch.add("late", max(0.0, (self._turn_ns - tick_ns) * 1e-9))
         acts = [self._asked.popleft() for _ in range(len(self._asked))]

@@ -28,6 +28,7 @@ from opencram.serve.secrets import OPERATOR, secrets_folder, token
 from opencram.serve.service import LINK_SOURCE, Service, threadsafe
 from opencram.serve.sources import NoSensors, Played
 from opencram.serve.sources import Source as InputSource
+from opencram.serve.systemd import keep_alive, notify
 from opencram.serve.webprocess import WebProcess
 from opencram.site import Site, load_site
 from opencram.steadyclock import SteadyClock
@@ -184,13 +185,19 @@ async def _run(
     service.tell_standing()
     service.web.start()
     _say_hello(console, site, source, scenario, keeper, http, sirens, door)
-    await _until_stopped(service, ways, broker)
+    notify("READY=1")
+    living = asyncio.create_task(keep_alive(lambda: service.ticks))
+    try:
+        await _until_stopped(service, ways, broker)
+    finally:
+        living.cancel()
 
 
 async def _until_stopped(service: Service, ways: WebSocketSirens, broker: asyncio.Task[None] | None) -> None:
     try:
         await service.run()
     finally:
+        notify("STOPPING=1")
         if broker is not None:
             broker.cancel()
         service.close()
