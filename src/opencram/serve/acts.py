@@ -20,6 +20,13 @@ MAX_PENDING = 64
 Name = Annotated[str, Field(min_length=1, max_length=64)]
 
 
+def _either(names: str) -> ConfigDict:
+    """For the description: some are named, or `all` is true."""
+    some = {"required": [names], "properties": {names: {"minItems": 1}, "all": {"const": False}}}
+    every = {"required": ["all"], "properties": {names: {"maxItems": 0}, "all": {"const": True}}}
+    return ConfigDict(json_schema_extra={"oneOf": [some, every]})  # type: ignore[dict-item]
+
+
 class _Asked(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -33,6 +40,8 @@ class ZoneAct(_Asked):
 class DrillAct(_Asked):
     """A drill: announced at once in these zones (or in all), sounding after `announce_s` for `last_s` seconds."""
 
+    model_config = _either("zones")
+
     zones: Annotated[list[Name], Field(max_length=2_000)] = []
     all: bool = False
     announce_s: Annotated[float, Field(ge=0, le=3_600)] = 60.0
@@ -41,6 +50,8 @@ class DrillAct(_Asked):
 
 class TestAct(_Asked):
     """The sirens that are to test themselves, or all."""
+
+    model_config = _either("sirens")
 
     sirens: Annotated[list[Name], Field(max_length=500)] = []
     all: bool = False

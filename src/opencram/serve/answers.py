@@ -156,14 +156,18 @@ def described(app: FastAPI, cookie: str, phones_public: bool) -> dict[str, Any]:
         }
         for path, methods in found["paths"].items():
             for method, route in methods.items():
-                _secure(route, needed(method.upper(), path, phones_public))
+                _mend(route, needed(method.upper(), path, phones_public))
         app.openapi_schema = found
     return app.openapi_schema
 
 
-def _secure(route: dict[str, Any], role: str | None) -> None:
+def _mend(route: dict[str, Any], role: str | None) -> None:
+    """What the framework does not know of a route: our faults, our answers, and the role."""
     if "422" in route["responses"] and "HTTPValidationError" in str(route["responses"]["422"]):
         route["responses"]["422"] = {"description": "The request is not as expected.", "content": content(Fault)}
+    for found in route["responses"]["200"].get("content", {}).values():
+        if "$ref" in found["schema"]:
+            found["schema"].pop("type", None)  # the framework takes an answer that it did not make for text
     if role is None:
         return
     route["security"] = [{"token": []}, {"session": []}]
