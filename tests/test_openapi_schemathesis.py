@@ -59,5 +59,5 @@ def judge(operation: Any, entrance: Entrance) -> None:
         case.call_and_validate(headers=entrance.bearer("ada"))
 
     right()
-    if operation.body or operation.query or operation.path_parameters:
+    if operation.body or operation.query:
         wrong()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from opencram.serve.guard import Refusal
 from opencram.serve.link import Act, ActKind, ActReply, frame
@@ -22,9 +23,9 @@ Name = Annotated[str, Field(min_length=1, max_length=64)]
 
 def _either(names: str) -> ConfigDict:
     """For the description: some are named, or `all` is true."""
-    some = {"required": [names], "properties": {names: {"minItems": 1}, "all": {"const": False}}}
-    every = {"required": ["all"], "properties": {names: {"maxItems": 0}, "all": {"const": True}}}
-    return ConfigDict(json_schema_extra={"oneOf": [some, every]})  # type: ignore[dict-item]
+    some: JsonDict = {"required": [names], "properties": {names: {"minItems": 1}, "all": {"const": False}}}
+    every: JsonDict = {"required": ["all"], "properties": {names: {"maxItems": 0}, "all": {"const": True}}}
+    return ConfigDict(json_schema_extra={"oneOf": [some, every]})
 
 
 class _Asked(BaseModel):
