@@ -26,9 +26,10 @@ from typing import Any
 import numpy as np
 from websockets.asyncio.client import connect
 
+from opencram.serve.door import Door, listener
 from opencram.serve.link import Hello, Picture, SensorSeen, SirenSeen, TrackSeen, ZoneInfo
-from opencram.serve.secrets import token, token_file
-from opencram.serve.webprocess import WebProcess, listener
+from opencram.serve.secrets import token
+from opencram.serve.webprocess import WebProcess
 from opencram.tables import ZoneWarning
 
 ZONES = [f"zone-{i}" for i in range(20)]
@@ -227,7 +228,7 @@ def trial(n: int, alerts: int, siren: socket.socket) -> dict[str, Any]:
     )
     with tempfile.TemporaryDirectory() as folder:
         token("operator", Path(folder))
-        web = WebProcess(hello, listening, token_file("operator", Path(folder)), lambda act: None, print)
+        web = WebProcess(hello, listening, Door(secrets=folder), lambda act: None, print)
         web.start()
         until_heard(port)
         with process("--clients", n, "--port", port) as (_, child):

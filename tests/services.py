@@ -121,6 +121,11 @@ class Village:
         except (OSError, ValueError):
             return None
 
+    def text(self, path: str) -> tuple[int, str]:
+        """A page as text."""
+        with urllib.request.urlopen(self.http + path, timeout=5.0) as answer:
+            return answer.status, answer.read().decode()
+
     def post(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
         """An operator's act, with the operator's token."""
         secret = (self.folder / "state/opencram/secrets/operator.token").read_text().strip()

@@ -53,14 +53,21 @@ def commands() -> dict[str, typing.Any]:
     from opencram.cli import app
 
     group: typing.Any = typer.main.get_command(app)
-    return dict(group.commands)
+    found: dict[str, typing.Any] = {}
+    for name, command in group.commands.items():
+        below = getattr(command, "commands", None)
+        found |= {name: command} if below is None else {f"{name} {sub}": c for sub, c in below.items()}
+    return found
 
 
 def documented_commands() -> dict[str, set[str]]:
     """Command -> the options that the reference describes."""
     text = (REFERENCE / "commands.md").read_text(encoding="utf-8")
-    headings = re.findall(r"^## (opencram ([a-z-]+).*)", text, re.MULTILINE)
-    return {command: sections("commands.md").get(heading, set()) for heading, command in headings}
+    headings = re.findall(r"^## (opencram (([a-z-]+)(?: [a-z-]+)?).*)", text, re.MULTILINE)
+    return {
+        (longer if longer in commands() else command): sections("commands.md").get(heading, set())
+        for heading, longer, command in headings
+    }
 
 
 @pytest.mark.parametrize("name", sorted(commands()))

@@ -2,19 +2,22 @@
 
 import asyncio
 import json
+import tempfile
+from pathlib import Path
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from opencram.serve.access.gate import Gate
+from opencram.serve.access.limits import Limits
 from opencram.serve.acts import Acts
 from opencram.serve.api import app_of
 from opencram.serve.feed import Feed
-from opencram.serve.guard import Limits
 from opencram.serve.link import Act, ActReply, Frames, ToPipeline
+from opencram.serve.secrets import token
 from web_stub import hello
 
-TOKEN = "t" * 32
 PATHS = ["/healthz", "/siren-endpoint", "/api/zones", "/openapi.json", "/", "/zone/base", "/static/feed.js"]
 ACTS = ["/api/alarm", "/api/all-clear", "/api/drill", "/api/self-test"]
 Header = tuple[bytes, bytes]
@@ -32,7 +35,7 @@ bodies = st.dictionaries(keys, values, max_size=4) | values
 class Loose(Limits):
     """No limits, so that each request is looked at."""
 
-    ACTS = WRONG = (1e9, 1e9)
+    ACTS = WRONG = GUESSED = (1e9, 1e9)
 
 
 def obey(data: bytes) -> None:
@@ -43,7 +46,10 @@ def obey(data: bytes) -> None:
 
 
 ACTS_ASKED = Acts(obey, lambda: 0)
-APP = app_of(Feed(hello(), now_s=lambda: 0.0), ACTS_ASKED, TOKEN, limits=Loose())
+FOLDER = Path(tempfile.mkdtemp())
+TOKEN = token("operator", FOLDER)
+GATE = Gate(FOLDER, limits=Loose())
+APP = app_of(Feed(hello(), now_s=lambda: 0.0), ACTS_ASKED, GATE)
 
 
 def answered(method: str, path: str, headers: list[Header], body: bytes) -> tuple[int, bytes]:

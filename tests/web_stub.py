@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from opencram.serve.door import Door, listener
 from opencram.serve.link import Act, Drill, DrillPhase, Hello, Picture, SensorSeen, SirenInfo, SirenSeen, ZoneInfo
 from opencram.serve.secrets import token, token_file
-from opencram.serve.webprocess import WebProcess, listener
+from opencram.serve.webprocess import WebProcess
 from opencram.tables import ZoneWarning
 
 SECOND_NS = 1_000_000_000
@@ -67,7 +68,7 @@ class Stub:
         self.notes: list[str] = []
         self.answer: Callable[[Act], tuple[bool, str] | None] = lambda act: (True, f"{act.kind} done")
         self.drawing, self.picture = True, picture
-        self.web = WebProcess(said, self.listening, self.token_file, self._on_act, self.notes.append)
+        self.web = WebProcess(said, self.listening, Door(secrets=str(folder)), self._on_act, self.notes.append)
         self._over = threading.Event()
 
     @property

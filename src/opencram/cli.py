@@ -13,6 +13,7 @@ import typer
 from opencram import __version__
 from opencram.errors import InputError, RunError
 from opencram.serve import DEFAULT_HTTP
+from opencram.serve.access.commands import audit, tokens, users
 
 app = typer.Typer(
     epilog="Begin with: opencram run baghdad-2020-11-17",
@@ -174,10 +175,16 @@ def serve(
     tak: Annotated[
         list[str] | None, typer.Option(metavar="URL", help="Show TAK the picture: udp:// or tcp://HOST:PORT; repeat.")
     ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Answer over TLS with this certificate (PEM, with its chain).")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="The certificate's key (PEM).")] = None,
+    log_format: Annotated[Literal["text", "json"], typer.Option(help="How each line on stdout is written.")] = "text",
 ) -> None:
     """Warn people: step in real time, command the sirens, answer operators, tell browsers and phones.
 
-    It listens on the loopback alone, with no accounts, and says so. What --play plays is an exercise in every
+    It listens on the loopback alone, with no accounts, and says so; where others reach it, it asks for an admin's
+    account (opencram users) and TLS. What --play plays is an exercise in every
     channel, and nothing can make it anything else. Without --play there are no sensors yet: operators' alarms and
     all-clears are in earnest. Killed and started again, it goes on: the same zones alerted, the same commands, each
     siren sounding once.
@@ -185,7 +192,7 @@ def serve(
     from opencram.serve.start import Asked
     from opencram.serve.start import serve as run_service
 
-    run_service(Asked(site, http, mqtt, record, play, seed, hooks, tuple(tak or ())))
+    run_service(Asked(site, http, mqtt, record, play, seed, hooks, tuple(tak or ()), tls_cert, tls_key, log_format))
 
 
 @app.command(epilog="Example: opencram siren siren-embassy-north --sound")
@@ -246,6 +253,11 @@ def _operate(act: str, body: dict[str, object], server: str | None, token_file: 
     from opencram.serve.operator import ask
 
     typer.echo(ask(server or f"http://{DEFAULT_HTTP}", act, body, token_file))
+
+
+app.add_typer(users, name="users")
+app.add_typer(tokens, name="tokens")
+app.command(epilog="Example: opencram audit baghdad-embassy --last 20")(audit)
 
 
 @app.command("new-site", epilog="Example: opencram new-site camp-alpha --lat 36.24 --lon 43.96")

@@ -5,9 +5,11 @@ A terminal that is stopped, or a pipe that nobody reads, must never hold up a si
 
 from __future__ import annotations
 
+import json
 import queue
 import sys
 import threading
+import time
 from datetime import UTC, datetime
 from typing import TextIO
 
@@ -16,20 +18,30 @@ MAX_LINES = 1_000
 
 
 class Console:
-    """Lines with their time (UTC) in front."""
+    """Lines with their time (UTC) in front, or a JSON object each: `time`, `message` and what else is told."""
 
-    def __init__(self, out: TextIO | None = None) -> None:
-        self._out = out or sys.stdout
+    def __init__(self, out: TextIO | None = None, as_json: bool = False) -> None:
+        self._out, self._as_json = out or sys.stdout, as_json
         self._lines: queue.Queue[str | None] = queue.Queue(MAX_LINES)
         self._dropped = 0
         self._thread = threading.Thread(target=self._write, name="console", daemon=True)
         self._thread.start()
 
-    def say(self, line: str, time_ns: int | None = None) -> None:
-        """Write a line, with the time in front if it is given; never waits."""
-        stamp = "" if time_ns is None else f"{clock_of(time_ns)}  "
+    @property
+    def waiting(self) -> int:
+        """Lines that have not been written yet."""
+        return self._lines.qsize()
+
+    def say(self, line: str, time_ns: int | None = None, **fields: str | float) -> None:
+        """Write a line, with the time in front if it is given; never waits. Only JSON shows the `fields`."""
+        if self._as_json:
+            stamp = datetime.fromtimestamp((time.time_ns() if time_ns is None else time_ns) / 1e9, UTC)
+            told = {"time": stamp.isoformat(timespec="milliseconds"), "message": line.strip(), **fields}
+            text = json.dumps(told, ensure_ascii=False)
+        else:
+            text = line if time_ns is None else f"{clock_of(time_ns)}  {line}"
         try:
-            self._lines.put_nowait(stamp + line)
+            self._lines.put_nowait(text)
         except queue.Full:
             self._dropped += 1
 
@@ -44,12 +56,17 @@ class Console:
     def _write(self) -> None:
         while (line := self._lines.get()) is not None:
             dropped, self._dropped = self._dropped, 0
-            more = f"({dropped} lines dropped: the terminal was too slow)\n" if dropped else ""
             try:
-                self._out.write(f"{more}{line}\n")
+                self._out.write(f"{self._told_of(dropped)}{line}\n")
                 self._out.flush()
             except (OSError, ValueError):  # nobody reads: what matters goes on without
                 return
+
+    def _told_of(self, dropped: int) -> str:
+        if not dropped:
+            return ""
+        sentence = f"{dropped} lines dropped: the terminal was too slow"
+        return f"{json.dumps({'message': sentence, 'dropped': dropped})}\n" if self._as_json else f"({sentence})\n"
 
 
 def clock_of(time_ns: int) -> str:

@@ -266,6 +266,8 @@ class Site(Model):
     origin: Position
     timezone: Annotated[str, AfterValidator(_time_zone)] = "UTC"
     """In which people there tell the time; only what is written for them uses it."""
+    phones: Literal["public", "viewers"] = "public"
+    """Who may look at the page of a zone: anybody, or who has signed in to the service."""
     zones: Annotated[tuple[Zone, ...], Field(min_length=1, max_length=MAX_ZONES)]
     sensors: Annotated[tuple[Sensor, ...], Field(min_length=1, max_length=MAX_SENSORS)]
     assets: Annotated[tuple[Asset, ...], Field(max_length=MAX_THINGS)] = ()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from opencram.serve.guard import Refusal
 from opencram.serve.link import Act, ActKind, ActReply, frame
@@ -18,6 +19,13 @@ ANSWER_S = 3.0
 MAX_PENDING = 64
 
 Name = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+def _either(names: str) -> ConfigDict:
+    """For the description: some are named, or `all` is true."""
+    some: JsonDict = {"required": [names], "properties": {names: {"minItems": 1}, "all": {"const": False}}}
+    every: JsonDict = {"required": ["all"], "properties": {names: {"maxItems": 0}, "all": {"const": True}}}
+    return ConfigDict(json_schema_extra={"oneOf": [some, every]})
 
 
 class _Asked(BaseModel):
@@ -33,6 +41,8 @@ class ZoneAct(_Asked):
 class DrillAct(_Asked):
     """A drill: announced at once in these zones (or in all), sounding after `announce_s` for `last_s` seconds."""
 
+    model_config = _either("zones")
+
     zones: Annotated[list[Name], Field(max_length=2_000)] = []
     all: bool = False
     announce_s: Annotated[float, Field(ge=0, le=3_600)] = 60.0
@@ -41,6 +51,8 @@ class DrillAct(_Asked):
 
 class TestAct(_Asked):
     """The sirens that are to test themselves, or all."""
+
+    model_config = _either("sirens")
 
     sirens: Annotated[list[Name], Field(max_length=500)] = []
     all: bool = False

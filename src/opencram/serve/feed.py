@@ -16,6 +16,7 @@ import msgspec
 
 from opencram.serve.link import Drill, Hello, Kept, Picture, SensorSeen, SirenSeen, Told
 from opencram.serve.messages import (
+    LEVELS,
     Beat,
     Health,
     State,
@@ -47,10 +48,18 @@ _json = msgspec.json.Encoder()
 
 
 class Client:
-    """One who looks: at everything, or at one zone. `drop` is called when it cannot take its words."""
+    """One who looks: at everything, or at one zone. `drop` is called when it cannot take its words.
 
-    def __init__(self, zone: str | None, drop: Callable[[], object] = lambda: None) -> None:
-        self.zone, self.drop = zone, drop
+    `still` says whether it may go on looking; None: for ever. If not, it is dropped and `ended`.
+    """
+
+    def __init__(
+        self,
+        zone: str | None,
+        drop: Callable[[], object] = lambda: None,
+        still: Callable[[], bool] | None = None,
+    ) -> None:
+        self.zone, self.drop, self.still, self.ended = zone, drop, still, False
         self.picture: str | None = None
         self.wake = asyncio.Event()
         self._words: deque[str] = deque()
@@ -196,13 +205,24 @@ class Feed:
             await asyncio.sleep(PICTURE_S)
             ticks += 1
             self.drop_slow()
-            self.show(beat=ticks % round(BEAT_S / PICTURE_S) == 0)
+            beat = ticks % round(BEAT_S / PICTURE_S) == 0
+            if beat:
+                self.drop_ended()
+            self.show(beat)
 
     def drop_slow(self) -> None:
         """Disconnect who cannot take their words; they find what stands when they come again."""
         now_s = self._now_s()
         for client in [c for c in self.clients if c.too_slow(now_s)]:
             self.counts["too slow, disconnected"] += 1
+            self._leave(client)
+            client.drop()
+
+    def drop_ended(self) -> None:
+        """Disconnect who may not look any longer."""
+        for client in [c for c in self.clients if c.still is not None and not c.still()]:
+            self.counts["session ended, disconnected"] += 1
+            client.ended = True
             self._leave(client)
             client.drop()
 
@@ -231,6 +251,12 @@ class Feed:
     def stalled(self) -> bool:
         """Whether the pipeline has fallen silent."""
         return self.frame_age_s > STALL_S
+
+    def levels(self) -> dict[str, int]:
+        """How many zones are under which level."""
+        zones = Counter(LEVELS.get(told.warning.state, "quiet") for told in self.last.values())
+        silent = len(self.hello.zones) - len(self.last)
+        return {level: zones[level] + (silent if level == "quiet" else 0) for level in ("alert", "pre-alert", "quiet")}
 
     def health(self) -> Health:
         """What is known of every part."""

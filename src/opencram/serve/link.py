@@ -72,6 +72,8 @@ class Hello(msgspec.Struct, frozen=True, tag="hello", kw_only=True):
     """The WebSocket address at which sirens report, such as `ws://127.0.0.1:8701/`; empty: none."""
     cap_folder: str = ""
     """The folder of the CAP messages and their feed, on this machine; empty: none."""
+    phones_public: bool = True
+    """Whether anybody may look at the page of a zone; else those who have signed in."""
 
 
 class Told(msgspec.Struct, frozen=True, tag="told", kw_only=True):
@@ -133,6 +135,16 @@ class SensorSeen(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     plot_ns: int = 0
     detail: str = ""
+    clock_s: float | None = None
+    """How far its clock is found to be ahead, as taken off its plots; None where that is not learnt."""
+
+
+class StageTimes(msgspec.Struct, frozen=True, kw_only=True):
+    """How long a part of the ticks took: how often it ended within each class of `stopwatch.BOUNDS_S`, and in all."""
+
+    stage: str
+    counts: tuple[int, ...]
+    sum_s: float
 
 
 class Picture(msgspec.Struct, frozen=True, tag="picture", kw_only=True):
@@ -146,6 +158,9 @@ class Picture(msgspec.Struct, frozen=True, tag="picture", kw_only=True):
     """Whatever was dropped or refused since the start, by name."""
     notes: tuple[str, ...] = ()
     """What else is degraded, a sentence each."""
+    stages: tuple[StageTimes, ...] = ()
+    queues: dict[str, int] = {}
+    """How much waits, by queue."""
 
 
 class ActReply(msgspec.Struct, frozen=True, tag="reply", kw_only=True):

@@ -175,6 +175,19 @@ class Done(msgspec.Struct, frozen=True):
     sentence: str
 
 
+class SessionSeen(msgspec.Struct, frozen=True):
+    """Who is asking; `name` is empty where nobody has signed in."""
+
+    accounts: bool
+    """Whether one has to sign in to see everything."""
+    name: str = ""
+    role: str = ""
+    csrf: str = ""
+    """What the page sends along with each act, as X-CSRF-Token; empty where a token is shown."""
+    ends_ms: int | None = None
+    """When the session ends, whatever is asked until then."""
+
+
 class Fault(msgspec.Struct, frozen=True):
     """Why a request was not carried out: one sentence."""
 

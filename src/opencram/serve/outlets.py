@@ -103,6 +103,11 @@ class Outlets:
         """The tracks of now, for TAK's next second."""
         self._tracks = tracks
 
+    @property
+    def waiting(self) -> int:
+        """Warnings that have not been told on yet."""
+        return len(self._waiting)
+
     def close(self) -> None:
         """End; hooks may deliver what waits for them."""
         if self._loop is not None:

@@ -54,14 +54,16 @@ class Painter:
             del self._tracks[track]
             self._impacts.pop(track, None)
 
-    def picture(self, desk: Desk, now_ns: int, notes: tuple[str, ...], extra: dict[str, int]) -> Picture:
-        """The picture now."""
+    def picture(
+        self, desk: Desk, now_ns: int, notes: tuple[str, ...], extra: dict[str, int], clocks_s: FloatArray
+    ) -> Picture:
+        """The picture now; `clocks_s` (sensors, or none) is what is taken off their plots' times."""
         refused = {f"sirens: {reason}": count for reason, count in desk.state.refused.items()}
         return Picture(
             now_ns=now_ns,
             tracks=self._seen(),
             sirens=sirens_seen(desk),
-            sensors=tuple(self._sensor(i, sensor.id) for i, sensor in enumerate(self._site.sensors)),
+            sensors=tuple(self._sensor(i, sensor.id, clocks_s) for i, sensor in enumerate(self._site.sensors)),
             counts={**self.counts, **refused, **extra},
             notes=notes,
         )
@@ -117,12 +119,12 @@ class Painter:
             axis_deg=axis_deg,
         )
 
-    def _sensor(self, number: int, name: str) -> SensorSeen:
+    def _sensor(self, number: int, name: str, clocks_s: FloatArray) -> SensorSeen:
         told = self._sensors.get(name)
         plot_ns = self._plot_ns.get(number, 0)
-        if told is None:
-            return SensorSeen(id=name, state="ok" if plot_ns else "never", plot_ns=plot_ns)
-        return SensorSeen(id=name, state=told.state, plot_ns=plot_ns, detail=told.detail)
+        clock_s = float(clocks_s[number]) if len(clocks_s) else None
+        state, detail = ("ok" if plot_ns else "never", "") if told is None else (told.state, told.detail)
+        return SensorSeen(id=name, state=state, plot_ns=plot_ns, detail=detail, clock_s=clock_s)
 
 
 def sirens_seen(desk: Desk) -> tuple[SirenSeen, ...]:
@@ -174,4 +176,5 @@ def hello_of(site: Site, run: str, version: str, source: Source, endpoint: str, 
         sensors=tuple(sensor.id for sensor in site.sensors),
         siren_endpoint=endpoint,
         cap_folder=cap_folder,
+        phones_public=site.phones == "public",
     )

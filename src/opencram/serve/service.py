@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from opencram.outputs.cap import Provenance
 from opencram.outputs.sirens.desk import Desk
 from opencram.outputs.sirens.messages import Ack, Command, ToService
@@ -20,6 +22,7 @@ from opencram.outputs.sirens.post import Post
 from opencram.pipeline import step
 from opencram.serve.link import Act, Drill, Source
 from opencram.serve.picture import Painter
+from opencram.serve.stopwatch import Stopwatch
 from opencram.state import State, load_warnings, save_warnings
 from opencram.tables import Health, Input, OperatorAct, Outbox, Reject, ZoneWarning
 from opencram.warning.rules import ALERT, zone_rules
@@ -75,11 +78,11 @@ class Service:
         """What is degraded, a sentence each, by what it is about."""
         mute = [zone.id for zone in site.zones if not any(zone.id in siren.zones for siren in site.sirens)]
         self._note("zones", f"no siren sounds for {', '.join(mute)}" if mute else "")
-        self._painter = Painter(site)
+        self._painter, self._watch = Painter(site), Stopwatch()
         self._asked: deque[Act] = deque(maxlen=1_000)
         self._journal: list[dict[str, object]] = []
         self._sent_ns: dict[str, int] = {}
-        self._turn_ns, self._shown_ns = 0, 0
+        self._turn_ns, self._shown_ns, self.ticks = 0, 0, 0
         self._changed, self._resumed = False, resumed.state is not None
         self._ending = asyncio.Event()
         self._resume(resumed)
@@ -114,21 +117,28 @@ class Service:
 
     def turn(self, tick_ns: int) -> Outbox | None:
         """One tick: taken, logged, stepped, logged, told to the sirens, and then to everybody else."""
-        self._turn_ns = self.clock.now_ns()
+        self._turn_ns, self.ticks = self.clock.now_ns(), self.ticks + 1
+        self._watch.start()
+        self._watch.add("late", max(0.0, (self._turn_ns - tick_ns) * 1e-9))
         acts = [self._asked.popleft() for _ in range(len(self._asked))]
         inbox = [*self.source.take(tick_ns), *_inputs_of(acts, tick_ns)]
         self.keeper.inputs(tick_ns, inbox)
+        self._watch.lap("inputs")
         try:
             outbox = step(self.state, inbox, tick_ns, self.site)
         except Exception:  # a fault of ours: people are warned by what stood before, and we say so
             self._recover(acts)
             return None
+        self._watch.lap("step")
         self.keeper.outputs(outbox)
         if outbox.warnings:
             self.desk.warn(outbox.warnings, self.clock.now_ns())
         self.post.tick()
+        self._watch.lap("sirens")
         self._tell(outbox, acts)
+        self._watch.lap("others")
         self._rest(outbox)
+        self._watch.lap("rest")
         return outbox
 
     def _rest(self, outbox: Outbox) -> None:
@@ -143,8 +153,9 @@ class Service:
             notes, counts = tuple(self.notes.values()), self._counts()
             if self.outlets is not None:
                 notes, counts = notes + self.outlets.notes, counts | self.outlets.counts
-            picture = self._painter.picture(self.desk, now_ns, notes, counts)
-            self.web.show(picture)
+            clocks_s = self.state.aligned.registration.applied[:, 3]
+            picture = self._painter.picture(self.desk, now_ns, notes, counts, clocks_s)
+            self.web.show(msgspec.structs.replace(picture, stages=self._watch.times(), queues=self._queues()))
             if self.outlets is not None:
                 self.outlets.show(picture.tracks)
         self._note_down()
@@ -170,6 +181,15 @@ class Service:
             self.notes[about] = sentence
         else:
             self.notes.pop(about, None)
+
+    def _queues(self) -> dict[str, int]:
+        orders = [order for of_siren in self.desk.state.orders.values() for order in of_siren.values()]
+        return {
+            "acts": len(self._asked),
+            "commands not answered": sum(not order.reached for order in orders),
+            "lines of the terminal": self.console.waiting,
+            "warnings for outlets": self.outlets.waiting if self.outlets is not None else 0,
+        }
 
     def _counts(self) -> dict[str, int]:
         ways = {f"{way.name}: not sent": getattr(way, "unsent", 0) for way in self.post.transports}
@@ -289,14 +309,16 @@ class Service:
                 self.web.tell(warning, who)
             if self.outlets is not None:
                 self.outlets.tell(warning)
-            self.console.say(f"{warning.state:9} {warning.zone}: {warning.reason}", warning.time_ns)
+            told = {"what": "warning", "zone": warning.zone, "state": warning.state}
+            self.console.say(f"{warning.state:9} {warning.zone}: {warning.reason}", warning.time_ns, **told)
         self._answer_acts(outbox, acts)
         self._tell_drills()
         for health in (*outbox.health, *self.desk.notices()):
             self._note_health(health)
 
     def _note_health(self, health: Health) -> None:
-        self.console.say(f"{health.component}: {health.state}, {health.detail}", health.time_ns)
+        told = {"what": "health", "component": health.component, "state": health.state}
+        self.console.say(f"{health.component}: {health.state}, {health.detail}", health.time_ns, **told)
         self._journal.append({"what": "health", **_plain(health)})
         if health.state == "unanswered":
             self.notes[health.component] = f"{health.component} does not answer: {health.detail}"
@@ -327,7 +349,8 @@ class Service:
         self._journal.append({"what": "command", "time_ns": now_ns, "ms": ms, "ways": ways, **_plain(command)})
         late = f"{ms:.1f} ms after the plots" if ways else "not connected"
         if command.issued_ns >= self._turn_ns and command.id.endswith("/0"):  # neither said again nor renewed
-            self.console.say(f"  siren {command.siren}: {command.kind} for {command.zone} ({late})", now_ns)
+            line = f"  siren {command.siren}: {command.kind} for {command.zone} ({late})"
+            self.console.say(line, now_ns, what="command", siren=command.siren, zone=command.zone, kind=command.kind)
 
     def _heard(self, message: ToService, transport: str) -> None:
         if not isinstance(message, Ack):
@@ -335,10 +358,11 @@ class Service:
         now_ns = self.clock.now_ns()
         self._changed = True
         ms = round((now_ns - self._sent_ns.get(message.id, now_ns)) * 1e-6, 2)
-        line: dict[str, object] = {"what": "answer", "heard_ns": now_ns, "ms": ms, "by": transport}
-        self._journal.append({**line, **_plain(message)})
+        entry: dict[str, object] = {"what": "answer", "heard_ns": now_ns, "ms": ms, "by": transport}
+        self._journal.append({**entry, **_plain(message)})
         if message.stage in ("sounding", "done") and message.id.endswith("/0"):
-            self.console.say(f"  siren {message.siren}: {message.stage} ({ms:.1f} ms after the command)", now_ns)
+            line = f"  siren {message.siren}: {message.stage} ({ms:.1f} ms after the command)"
+            self.console.say(line, now_ns, what="answer", siren=message.siren, stage=message.stage, ms=ms)
 
     def _note_down(self) -> None:
         """Keep the orders and the journal, once a tick at most."""
@@ -393,7 +417,5 @@ def _step_of(drill: DrillState, now_ns: int) -> Drill:
 
 
 def _plain(message: Command | Ack | Health) -> dict[str, object]:
-    import msgspec
-
     plain: dict[str, object] = msgspec.to_builtins(message)
     return {key: value for key, value in plain.items() if key not in ("is", "type")}

@@ -8,6 +8,7 @@ import re
 import secrets
 import signal
 import socket
+import ssl
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +19,17 @@ from opencram.console import Console
 from opencram.errors import InputError
 from opencram.outputs.cap_folder import CapFolder, feed_head
 from opencram.outputs.source import Provenance, Source, sender_of
+from opencram.serve.access.accounts import read_accounts
+from opencram.serve.door import Door, check_door, is_reachable, listener, names_in, tls_context
 from opencram.serve.keep import Keeper, Play, Resumed
 from opencram.serve.outlets import Outlets, ways_of
 from opencram.serve.picture import hello_of
-from opencram.serve.secrets import OPERATOR, secrets_folder, token, token_file
+from opencram.serve.secrets import OPERATOR, secrets_folder, token
 from opencram.serve.service import LINK_SOURCE, Service, threadsafe
 from opencram.serve.sources import NoSensors, Played
 from opencram.serve.sources import Source as InputSource
-from opencram.serve.webprocess import WebProcess, listener
+from opencram.serve.systemd import keep_alive, notify
+from opencram.serve.webprocess import WebProcess
 from opencram.site import Site, load_site
 from opencram.steadyclock import SteadyClock
 
@@ -52,6 +56,9 @@ class Asked:
     seed: int = 0
     hooks: Path | None = None
     tak: tuple[str, ...] = ()
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    log_format: str = "text"
 
 
 def serve(asked: Asked) -> None:
@@ -62,14 +69,16 @@ def serve(asked: Asked) -> None:
     site = load_site(asked.site)
     ways_of(site, asked.hooks, asked.tak, time.time_ns)  # bad ones are told before anything is begun
     _broker(asked.mqtt, site)
+    tls = _tls(asked)
+    check_door(asked.http, secrets_folder(), tls is not None)
     provenance = Provenance.LIVE if scenario is None else Provenance.SIMULATION
     keeper = Keeper(asked.record or state_folder(site.name), site, provenance)
     http = _listen(asked.http)
     sirens = _listen(_next_port(http))
     warmup()
-    console = Console()
+    console = Console(as_json=asked.log_format == "json")
     try:
-        asyncio.run(_run(asked, site, scenario, keeper, http, sirens, console))
+        asyncio.run(_run(asked, site, scenario, keeper, http, sirens, console, tls))
     finally:
         console.close()
 
@@ -109,6 +118,32 @@ def _address(listening: socket.socket) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def _tls(asked: Asked) -> ssl.SSLContext | None:
+    if asked.tls_cert is None and asked.tls_key is None:
+        return None
+    if asked.tls_cert is None or asked.tls_key is None:
+        raise InputError("--tls-cert, --tls-key: found one of the two, expected both or neither")
+    return tls_context(asked.tls_cert, asked.tls_key)
+
+
+def _door(asked: Asked, keeper: Keeper, tls: bool) -> Door:
+    return Door(
+        secrets=str(secrets_folder().absolute()),
+        state=str(keeper.folder.absolute()),
+        tls_cert=str(asked.tls_cert.absolute()) if tls and asked.tls_cert else "",
+        tls_key=str(asked.tls_key.absolute()) if tls and asked.tls_key else "",
+        reachable=is_reachable(asked.http),
+        json_log=asked.log_format == "json",
+    )
+
+
+def _named(http: socket.socket, door: Door) -> str:
+    """The service's address for those who read it elsewhere: by the certificate's name, where it has one."""
+    names = names_in(Path(door.tls_cert)) if door.tls_cert else []
+    plain = [name for name in names if not name.startswith("*")]
+    return f"{plain[0]}:{http.getsockname()[1]}" if plain and door.reachable else _address(http)
+
+
 async def _run(
     asked: Asked,
     site: Site,
@@ -117,6 +152,7 @@ async def _run(
     http: socket.socket,
     sirens: socket.socket,
     console: Console,
+    tls: ssl.SSLContext | None,
 ) -> None:
     from opencram.outputs.sirens.websocket import WebSocketSirens
 
@@ -134,29 +170,34 @@ async def _run(
         loop.add_signal_handler(number, service.stop)
     ways = WebSocketSirens(tokens, service.post.received, service.post.lost)
     service.post.add([ways])
-    await ways.start(sirens)
+    await ways.start(sirens, tls)
     broker = _mqtt(_broker(asked.mqtt, site), service, tokens)
     run = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(clock.now_ns() // 10**9))}-{secrets.token_hex(3)}"
-    cap_folder, links = keeper.folder / "cap", f"http://{_address(http)}/cap/"
-    endpoint = f"ws://{_address(sirens)}/"
+    door = _door(asked, keeper, tls is not None)
+    cap_folder, links = keeper.folder / "cap", f"{door.scheme}://{_named(http, door)}/cap/"
+    endpoint = f"{'wss' if tls else 'ws'}://{_address(sirens)}/"
     hello = hello_of(site, run, __version__, LINK_SOURCE[source.provenance], endpoint, str(cap_folder.absolute()))
     teller = Source(sender_of(site), run, source.provenance, _note(scenario))
     hooks, tak = ways_of(site, asked.hooks, asked.tak, clock.now_ns)
     cap = CapFolder(cap_folder, feed_head(site, teller, links), clock.now_ns())
     service.outlets = Outlets(site, teller, clock.now_ns, cap, hooks, tak)
-    service.web = WebProcess(
-        hello, http, token_file(OPERATOR), threadsafe(loop, service), lambda note: console.say(note)
-    )
+    service.web = WebProcess(hello, http, door, threadsafe(loop, service), lambda note: console.say(note))
     service.tell_standing()
     service.web.start()
-    _say_hello(console, site, source, scenario, keeper, http, sirens)
-    await _until_stopped(service, ways, broker)
+    _say_hello(console, site, source, scenario, keeper, http, sirens, door)
+    notify("READY=1")
+    living = asyncio.create_task(keep_alive(lambda: service.ticks))
+    try:
+        await _until_stopped(service, ways, broker)
+    finally:
+        living.cancel()
 
 
 async def _until_stopped(service: Service, ways: WebSocketSirens, broker: asyncio.Task[None] | None) -> None:
     try:
         await service.run()
     finally:
+        notify("STOPPING=1")
         if broker is not None:
             broker.cancel()
         service.close()
@@ -216,17 +257,24 @@ def _say_hello(
     keeper: Keeper,
     http: socket.socket,
     sirens: socket.socket,
+    door: Door,
 ) -> None:
     status = source.provenance.cap_status
     playing = f", playing {scenario.name}" if scenario is not None else ", no sensors: operators and observers only"
     console.say(f"opencram serves {site.name}{playing}. All it says is of status {status}.")
-    console.say(f"Overview   http://{_address(http)}/   health http://{_address(http)}/healthz")
-    console.say(
-        f"Sirens     ws://{_address(sirens)}/   e.g. opencram siren {_first_siren(site)} --server http://{_address(http)}"
-    )
-    console.say(f"Tokens     {secrets_folder()} (this machine only: loopback, no accounts)")
+    at = f"{door.scheme}://{_named(http, door)}"
+    way = f"{'wss' if door.tls_cert else 'ws'}://{_address(sirens)}/"
+    console.say(f"Overview   {at}/   health {at}/healthz   description {at}/docs")
+    console.say(f"Sirens     {way}   e.g. opencram siren {_first_siren(site)} --server {at}")
+    console.say(f"Tokens     {secrets_folder()} ({_who_may(door)})")
     console.say(f"Recording  {keeper.folder}")
     console.say("Ctrl-C ends it; what stands is kept, and taken up at the next start.")
+
+
+def _who_may(door: Door) -> str:
+    where = "all that reach this address" if door.reachable else "this machine only: loopback"
+    users = read_accounts(Path(door.secrets)).users
+    return f"{where}, {len(users)} accounts" if users else f"{where}, no accounts"
 
 
 def _first_siren(site: Site) -> str:

@@ -16,14 +16,16 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import uvicorn
 from fastapi import FastAPI
 
+from opencram.serve.access.gate import Gate
 from opencram.serve.acts import Acts
 from opencram.serve.api import app_of
+from opencram.serve.door import Door, names_in
 from opencram.serve.feed import Feed
 from opencram.serve.link import ActReply, Frames, Hello, Ready, ToWeb, frame
-from opencram.serve.secrets import read_token
 
 READ_BYTES = 256 * 1024
 READY_S = 1.0
@@ -38,7 +40,7 @@ MAX_MESSAGE_BYTES = 1_024
 """The feed takes no messages; a longer one closes the connection unread."""
 
 
-async def run(link: socket.socket, listening: socket.socket, token: str) -> None:
+async def run(link: socket.socket, listening: socket.socket, door: Door) -> None:
     """Serve until the link ends; LinkError if what comes over it is not of its protocol."""
     reader, writer = await asyncio.open_connection(sock=link)
     incoming = _messages(reader)
@@ -47,8 +49,10 @@ async def run(link: socket.socket, listening: socket.socket, token: str) -> None
         return
     feed = Feed(hello)
     acts = Acts(writer.write, feed.now_ns)
-    server = uvicorn.Server(_config(app_of(feed, acts, token)))
-    beside = [asyncio.ensure_future(feed.pulse()), asyncio.ensure_future(_report(writer, feed))]
+    gate = gate_of(door, int(listening.getsockname()[1]))
+    names = names_in(Path(door.tls_cert)) if door.tls_cert else []
+    server = uvicorn.Server(_config(app_of(feed, acts, gate, names), door))
+    beside = [asyncio.ensure_future(work) for work in (feed.pulse(), gate.watch(), _report(writer, feed))]
     serving: asyncio.Future[None] | None = None
     try:
         while True:
@@ -66,6 +70,12 @@ async def run(link: socket.socket, listening: socket.socket, token: str) -> None
             await serving
 
 
+def gate_of(door: Door, port: int) -> Gate:
+    """Who may enter by this door."""
+    state = Path(door.state) if door.state else None
+    return Gate(Path(door.secrets), state, door.reachable, secure=bool(door.tls_cert), port=port)
+
+
 async def _messages(reader: asyncio.StreamReader) -> AsyncIterator[object]:
     frames = Frames(ToWeb)
     while data := await reader.read(READ_BYTES):
@@ -80,7 +90,7 @@ async def _report(writer: asyncio.StreamWriter, feed: Feed) -> None:
         await asyncio.sleep(READY_S)
 
 
-def _config(app: FastAPI) -> uvicorn.Config:
+def _config(app: FastAPI, door: Door) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http="h11",
@@ -95,6 +105,8 @@ def _config(app: FastAPI) -> uvicorn.Config:
         ws_ping_interval=PING_S,
         ws_ping_timeout=PING_S,
         timeout_graceful_shutdown=1,
+        ssl_certfile=door.tls_cert or None,
+        ssl_keyfile=door.tls_key or None,
     )
 
 
@@ -107,15 +119,15 @@ def tuned(listening: socket.socket) -> socket.socket:
 
 
 def main(arguments: list[str]) -> None:
-    """The web process: file descriptors of the link and of the listening socket, and the operator's token file."""
-    link_fd, listen_fd, token_file = arguments
+    """The web process: file descriptors of the link and of the listening socket, and the `Door` as JSON."""
+    link_fd, listen_fd, door = arguments
     os.nice(NICE)
     with contextlib.suppress(AttributeError, OSError):  # not on every system, nor in every container
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))  # never takes the processor from who is at work
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a connection takes one, and 1,024 is the usual limit
-    token = read_token(Path(token_file))
-    asyncio.run(run(socket.socket(fileno=int(link_fd)), socket.socket(fileno=int(listen_fd)), token))
+    sockets = socket.socket(fileno=int(link_fd)), socket.socket(fileno=int(listen_fd))
+    asyncio.run(run(*sockets, msgspec.json.decode(door, type=Door)))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ gets all that still stands. Of pictures only the newest is kept. Sending takes a
 from __future__ import annotations
 
 import contextlib
-import re
 import socket
 import subprocess
 import sys
@@ -17,11 +16,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
-from pathlib import Path
 
 import msgspec
 
-from opencram.errors import InputError
+from opencram.serve.door import Door
 from opencram.serve.link import (
     Act,
     ActReply,
@@ -50,33 +48,6 @@ YOUNG_S = 10.0
 
 OnAct = Callable[[Act], None]
 OnNote = Callable[[str], None]
-
-
-def listener(address: str) -> socket.socket:
-    """A socket that listens on HOST:PORT (port 0: any). It outlives the web process, so that no caller is refused.
-
-    InputError for what is no address, is taken, or is not this machine's own loopback: whoever reaches the port sees
-    the feed, and nothing here encrypts.
-    """
-    host, colon, port = address.rpartition(":")
-    try:
-        if not (colon and re.fullmatch(r"\d{1,5}", port, re.ASCII) and int(port) < 65_536):
-            raise ValueError
-        found = socket.getaddrinfo(host.strip("[]") or "127.0.0.1", int(port), type=socket.SOCK_STREAM)[0]
-    except (ValueError, socket.gaierror):
-        raise InputError(f"--http: found '{address}', expected HOST:PORT such as 127.0.0.1:8700") from None
-    family, where = found[0], found[4]
-    if not (str(where[0]).startswith("127.") or where[0] == "::1"):
-        raise InputError(f"--http: found '{address}', expected an address of the loopback such as 127.0.0.1:8700")
-    made = socket.socket(family, socket.SOCK_STREAM)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        made.bind(where)
-    except OSError as error:
-        made.close()
-        raise InputError(f"--http: found {address}, which cannot be listened on ({error.strerror})") from None
-    made.listen(1_024)
-    return made
 
 
 @dataclass
@@ -112,14 +83,14 @@ class WebProcess:
         self,
         hello: Hello,
         listening: socket.socket,
-        token_file: Path,
+        door: Door,
         on_act: OnAct,
         on_note: OnNote,
         command: Sequence[str] = (sys.executable, "-m", "opencram.serve.web"),
     ) -> None:
         self.hello, self.starts, self.pid = hello, 0, 0
         self.clients, self.counts = 0, dict[str, int]()
-        self._listening, self._token_file, self._command = listening, token_file, command
+        self._listening, self._door, self._command = listening, door, command
         self._on_act, self._on_note = on_act, on_note
         self._news, self._out = threading.Condition(), _Outbox()
         self._closing = threading.Event()
@@ -187,7 +158,7 @@ class WebProcess:
         ours, theirs = socket.socketpair()
         fds = (theirs.fileno(), self._listening.fileno())
         process = subprocess.Popen(  # a session of its own: Ctrl-C is for the pipeline, which then ends it
-            [*self._command, *map(str, fds), str(self._token_file)], pass_fds=fds, start_new_session=True
+            [*self._command, *map(str, fds), msgspec.json.encode(self._door)], pass_fds=fds, start_new_session=True
         )
         theirs.close()
         self.pid = process.pid

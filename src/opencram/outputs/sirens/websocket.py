@@ -15,6 +15,7 @@ from opencram.outputs.sirens.messages import MAX_BYTES
 from opencram.outputs.sirens.runner import BEAT_S, Runner
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
     from websockets.asyncio.server import Server, ServerConnection
@@ -54,13 +55,14 @@ class WebSocketSirens:
         self._open: dict[str, list[ServerConnection]] = {}
         self._server: Server | None = None
 
-    async def start(self, listening: socket.socket) -> None:
-        """Take connections from a listening socket."""
+    async def start(self, listening: socket.socket, tls: ssl.SSLContext | None = None) -> None:
+        """Take connections from a listening socket, over TLS where that is given."""
         from websockets.asyncio.server import serve
 
         self._server = await serve(
             self._talk,
             sock=listening,
+            ssl=tls,
             process_request=self._screen,
             max_size=MAX_BYTES,
             compression=None,

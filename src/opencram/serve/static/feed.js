@@ -33,6 +33,7 @@ export class Feed {
 
   again() {
     this.socket = null;
+    dispatchEvent(new Event("feed-closed"));
     setTimeout(() => { if (!this.socket) this.open(); }, this.wait * (0.5 + Math.random()));
     this.wait = Math.min(2 * this.wait, RETRY_MS[1]);
   }
