@@ -30,9 +30,7 @@ ROCKET = TrackSeen(
     track=7, cls="rocket-107", lat=33.31, lon=44.41, height_m=1_234.5, east_mps=-30.0, north_mps=-40.0, up_mps=50.0,
     impact_ns=T0 + 12 * NS, impact_lat=33.3001, impact_lon=44.4002, major_m=240.0, minor_m=90.0, axis_deg=37.0,
 )  # fmt: skip
-DRONE = TrackSeen(
-    track=8, cls="drone", lat=33.32, lon=44.39, height_m=300.0, east_mps=20.0, north_mps=0.0, up_mps=0.0
-)
+DRONE = TrackSeen(track=8, cls="drone", lat=33.32, lon=44.39, height_m=300.0, east_mps=20.0, north_mps=0.0, up_mps=0.0)
 ALERT = warning(0.0, "inner", "alert", (7,), seconds_left=12.0)
 
 

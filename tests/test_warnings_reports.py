@@ -1,6 +1,5 @@
 """Warnings of what people and sensors say, or no longer say: observations, operators' acts, silence."""
 
-
 import pytest
 
 from opencram.stages.threats_to_warnings import Report, sift_reports
@@ -194,8 +193,6 @@ def test_acts_are_sifted() -> None:
 
 
 # ---- sensors that fall silent -------------------------------------------------------------------------------------
-
-
 
 
 def sounded() -> Run:

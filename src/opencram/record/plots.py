@@ -146,9 +146,7 @@ def cuts_of(received_ns: IntArray, site: Site) -> list[tuple[int, int]]:
     return cuts
 
 
-def tick_times(
-    received_ns: IntArray, cuts: list[tuple[int, int]], site: Site
-) -> Iterator[tuple[int, tuple[int, int]]]:
+def tick_times(received_ns: IntArray, cuts: list[tuple[int, int]], site: Site) -> Iterator[tuple[int, tuple[int, int]]]:
     """When each cut is played, and between them the empty ticks of silence, whose first and last row are the same."""
     policy, step_ns = site.policy, _step_ns(site)
     quiet_ns = FALL_NS + round((policy.hold_s + policy.all_clear_s) * 1e9)

@@ -167,9 +167,7 @@ class Receiver:
             sender.waiting += 1
             self._strange_octets += strange_octets
             self._newest_ns = max(received_ns, self._newest_ns + 1)  # each has a moment of its own, and so its order
-            stamped = Datagram(
-                received_ns=self._newest_ns, address=address, data=data, simulated=self._simulated
-            )
+            stamped = Datagram(received_ns=self._newest_ns, address=address, data=data, simulated=self._simulated)
             self._waiting.append((name, strange_octets, stamped))
 
     def _has_room(self, sender: Sender, strange_octets: int) -> bool:
