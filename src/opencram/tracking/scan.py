@@ -190,7 +190,8 @@ def use_plots(
             whole[i, COUNT] += 1
             since_s = (plot_ns[j] - whole[i, BORN]) * 1e-9
             learn_noise(latest[i], noise[i], since_s, plots[j], sigma[j], float(sensor))
-        _call(mean[i], cov[i], mode[i], whole[i], passed_ns)
+        # a plot that is another's as well shows nothing of how this one flies
+        _call(mean[i], cov[i], mode[i], whole[i], passed_ns if partner[i] < 0 else 0)
 
 
 @kernel(
