@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -180,19 +181,26 @@ def serve(
     ] = None,
     tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="The certificate's key (PEM).")] = None,
     log_format: Annotated[Literal["text", "json"], typer.Option(help="How each line on stdout is written.")] = "text",
+    asterix: Annotated[
+        list[str] | None, typer.Option(metavar="HOST:PORT", help="Listen here for radars' ASTERIX over UDP; repeat.")
+    ] = None,
+    burst_ms: Annotated[
+        float, typer.Option(min=1.0, max=1000.0, metavar="MS", help="The longest wait for a burst of plots to end.")
+    ] = 10.0,
 ) -> None:
     """Warn people: step in real time, command the sirens, answer operators, tell browsers and phones.
 
     It listens on the loopback alone, with no accounts, and says so; where others reach it, it asks for an admin's
-    account (opencram users) and TLS. What --play plays is an exercise in every
-    channel, and nothing can make it anything else. Without --play there are no sensors yet: operators' alarms and
-    all-clears are in earnest. Killed and started again, it goes on: the same zones alerted, the same commands, each
-    siren sounding once.
+    account (opencram users) and TLS. What --play plays is an exercise in every channel, and nothing can make it
+    anything else; with --asterix too, its radars send real datagrams there. Without --play all is in earnest: what
+    radars send to --asterix, operators' alarms and all-clears. Killed and started again, it goes on: the same zones
+    alerted, the same commands, each siren sounding once.
     """
     from opencram.serve.start import Asked
     from opencram.serve.start import serve as run_service
 
-    run_service(Asked(site, http, mqtt, record, play, seed, hooks, tuple(tak or ()), tls_cert, tls_key, log_format))
+    asked = Asked(site, http, mqtt, record, play, seed, hooks, tuple(tak or ()), tls_cert, tls_key, log_format)
+    run_service(replace(asked, asterix=tuple(asterix or ()), burst_ms=burst_ms))
 
 
 @app.command(epilog="Example: opencram siren siren-embassy-north --sound")

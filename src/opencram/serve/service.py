@@ -22,6 +22,7 @@ from opencram.outputs.sirens.post import Post
 from opencram.pipeline import step
 from opencram.serve.link import Act, Drill, Source
 from opencram.serve.picture import Painter
+from opencram.serve.radars import wake_by
 from opencram.serve.stopwatch import Stopwatch
 from opencram.state import State, load_warnings, save_warnings
 from opencram.tables import Health, Input, OperatorAct, Outbox, Reject, ZoneWarning
@@ -84,7 +85,7 @@ class Service:
         self._sent_ns: dict[str, int] = {}
         self._turn_ns, self._shown_ns, self.ticks = 0, 0, 0
         self._changed, self._resumed = False, resumed.state is not None
-        self._ending = asyncio.Event()
+        self._ending, self._woken = False, asyncio.Event()
         self._resume(resumed)
 
     # ---- the loop -------------------------------------------------------------------------------------------------
@@ -93,27 +94,31 @@ class Service:
         """Tick until `stop`."""
         zone_rules(self.site)  # worked out once for a site, and not by the first tick
         self.source.prepare()
+        wake_by(self.source, self._woken.set)
         gc.collect()
         gc.freeze()  # what was made at the start is never looked through again: that took tens of milliseconds
-        while not self._ending.is_set():
+        while not self._ending:
             due_ns = self.source.due_ns(self.keeper.now_ns, self.clock.now_ns())
             wait_ns = due_ns - self.clock.now_ns()
-            if wait_ns > 0:
-                await self._pause(wait_ns * 1e-9)
-            else:
-                await asyncio.sleep(0)
-            if not self._ending.is_set():
+            if wait_ns > 0 and await self._pause(wait_ns * 1e-9):
+                continue  # something came in: the next tick may be due earlier now
+            await asyncio.sleep(0)
+            if not self._ending:
                 self.turn(due_ns)
 
-    async def _pause(self, wait_s: float) -> None:
+    async def _pause(self, wait_s: float) -> bool:
+        """Whether it was woken before the time was over."""
         try:
-            await asyncio.wait_for(self._ending.wait(), wait_s)
+            await asyncio.wait_for(self._woken.wait(), wait_s)
         except TimeoutError:
-            return
+            return False
+        self._woken.clear()
+        return True
 
     def stop(self) -> None:
         """End `run`."""
-        self._ending.set()
+        self._ending = True
+        self._woken.set()
 
     def turn(self, tick_ns: int) -> Outbox | None:
         """One tick: taken, logged, stepped, logged, told to the sirens, and then to everybody else."""
@@ -145,6 +150,7 @@ class Service:
         """What can wait until the sirens have been told."""
         self._stood = save_warnings(self.state.warnings)
         self.source.order(outbox.engagements)
+        self.source.know(self.state)
         self._note_faults()
         now_ns = self.clock.now_ns()
         self._painter.add(outbox, self.keeper.now_ns)
@@ -184,8 +190,10 @@ class Service:
 
     def _queues(self) -> dict[str, int]:
         orders = [order for of_siren in self.desk.state.orders.values() for order in of_siren.values()]
+        receiver = getattr(self.source, "receiver", None)
         return {
             "acts": len(self._asked),
+            "datagrams": receiver.waiting() if receiver is not None else 0,
             "commands not answered": sum(not order.reached for order in orders),
             "lines of the terminal": self.console.waiting,
             "warnings for outlets": self.outlets.waiting if self.outlets is not None else 0,
@@ -194,7 +202,9 @@ class Service:
     def _counts(self) -> dict[str, int]:
         ways = {f"{way.name}: not sent": getattr(way, "unsent", 0) for way in self.post.transports}
         cut = {f"{way.name}: refused": getattr(way, "refused", 0) for way in self.post.transports}
-        return {name: count for name, count in (ways | cut).items() if count}
+        receiver = getattr(self.source, "receiver", None)
+        radars = receiver.counts() if receiver is not None else {}
+        return {name: count for name, count in (ways | cut | radars).items() if count}
 
     # ---- a restart, and a fault -----------------------------------------------------------------------------------
 
@@ -322,7 +332,7 @@ class Service:
         self._journal.append({"what": "health", **_plain(health)})
         if health.state == "unanswered":
             self.notes[health.component] = f"{health.component} does not answer: {health.detail}"
-        elif health.state == "unexplained":
+        elif health.state in ("unexplained", "contested", "degraded"):
             self.notes[health.component] = f"{health.component} {health.detail}"
         elif health.state in ("answered", "ok"):
             self.notes.pop(health.component, None)

@@ -15,6 +15,7 @@ from opencram.tables import Effect, Engagement, Input
 
 if TYPE_CHECKING:
     from opencram.site import Site
+    from opencram.state import State
     from opencram.world.scenario import Scenario
 
 TICK_NS = 100_000_000
@@ -39,6 +40,10 @@ class Source(Protocol):
 
     def take(self, tick_ns: int) -> list[Input]:
         """All that was received up to the tick's time."""
+        ...
+
+    def know(self, state: State) -> None:
+        """What the last step has learnt of who sends."""
         ...
 
     def order(self, engagements: Sequence[Engagement]) -> None:
@@ -70,6 +75,9 @@ class NoSensors:
     def take(self, tick_ns: int) -> list[Input]:
         """Nothing."""
         return []
+
+    def know(self, state: State) -> None:
+        """Nobody sends."""
 
     def order(self, engagements: Sequence[Engagement]) -> None:
         """Nobody is there to be ordered."""
@@ -115,6 +123,9 @@ class Played:
             return []
         inbox, self._ready = self._ready[1], None
         return inbox
+
+    def know(self, state: State) -> None:
+        """The world's radars are all there are."""
 
     def order(self, engagements: Sequence[Engagement]) -> None:
         """What the simulated defence is to do; its effects come with a later tick."""

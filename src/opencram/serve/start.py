@@ -24,6 +24,7 @@ from opencram.serve.door import Door, check_door, is_reachable, listener, names_
 from opencram.serve.keep import Keeper, Play, Resumed
 from opencram.serve.outlets import Outlets, ways_of
 from opencram.serve.picture import hello_of
+from opencram.serve.radars import over_udp, radar_endpoints
 from opencram.serve.secrets import OPERATOR, secrets_folder, token
 from opencram.serve.service import LINK_SOURCE, Service, threadsafe
 from opencram.serve.sources import NoSensors, Played
@@ -34,8 +35,11 @@ from opencram.site import Site, load_site
 from opencram.steadyclock import SteadyClock
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from opencram.outputs.sirens.connection import Broker
     from opencram.outputs.sirens.websocket import WebSocketSirens
+    from opencram.serve.udp import Endpoint
     from opencram.world.scenario import Scenario
 
 PORT_WAIT_S = 5.0
@@ -59,6 +63,8 @@ class Asked:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     log_format: str = "text"
+    asterix: tuple[str, ...] = ()
+    burst_ms: float = 10.0
 
 
 def serve(asked: Asked) -> None:
@@ -69,6 +75,7 @@ def serve(asked: Asked) -> None:
     site = load_site(asked.site)
     ways_of(site, asked.hooks, asked.tak, time.time_ns)  # bad ones are told before anything is begun
     _broker(asked.mqtt, site)
+    endpoints = radar_endpoints(site, asked.asterix, playing=scenario is not None)
     tls = _tls(asked)
     check_door(asked.http, secrets_folder(), tls is not None)
     provenance = Provenance.LIVE if scenario is None else Provenance.SIMULATION
@@ -78,7 +85,7 @@ def serve(asked: Asked) -> None:
     warmup()
     console = Console(as_json=asked.log_format == "json")
     try:
-        asyncio.run(_run(asked, site, scenario, keeper, http, sirens, console, tls))
+        asyncio.run(_run(asked, site, scenario, endpoints, keeper, http, sirens, console, tls))
     finally:
         console.close()
 
@@ -148,6 +155,7 @@ async def _run(
     asked: Asked,
     site: Site,
     scenario: Scenario | None,
+    endpoints: Sequence[Endpoint],
     keeper: Keeper,
     http: socket.socket,
     sirens: socket.socket,
@@ -159,6 +167,8 @@ async def _run(
     resumed = keeper.resume()
     clock = SteadyClock(not_before_ns=resumed.now_ns + 1)
     source, play = _source(scenario, site, asked.seed, resumed, clock)
+    if endpoints:
+        source = over_udp(source, site, endpoints, clock.now_ns, round(asked.burst_ms * 1e6))
     tokens = {siren.id: token(f"siren-{siren.id}").encode() for siren in site.sirens}
     token(OPERATOR)
     service = Service(site, source, clock, keeper, resumed, tokens, console)
@@ -184,7 +194,7 @@ async def _run(
     service.web = WebProcess(hello, http, door, threadsafe(loop, service), lambda note: console.say(note))
     service.tell_standing()
     service.web.start()
-    _say_hello(console, site, source, scenario, keeper, http, sirens, door)
+    _say_hello(console, site, source, scenario, keeper, http, sirens, door, endpoints)
     notify("READY=1")
     living = asyncio.create_task(keep_alive(lambda: service.ticks))
     try:
@@ -205,6 +215,8 @@ async def _until_stopped(service: Service, ways: WebSocketSirens, broker: asynci
             await asyncio.to_thread(service.outlets.close)
         if service.web is not None:
             await asyncio.to_thread(service.web.close)
+        if (receiver := getattr(service.source, "receiver", None)) is not None:
+            receiver.close()
         await ways.stop()
 
 
@@ -258,10 +270,12 @@ def _say_hello(
     http: socket.socket,
     sirens: socket.socket,
     door: Door,
+    endpoints: Sequence[Endpoint],
 ) -> None:
     status = source.provenance.cap_status
-    playing = f", playing {scenario.name}" if scenario is not None else ", no sensors: operators and observers only"
+    playing = f", playing {scenario.name}" if scenario is not None else ""
     console.say(f"opencram serves {site.name}{playing}. All it says is of status {status}.")
+    console.say(f"Radars     {_radars(scenario, endpoints)}")
     at = f"{door.scheme}://{_named(http, door)}"
     way = f"{'wss' if door.tls_cert else 'ws'}://{_address(sirens)}/"
     console.say(f"Overview   {at}/   health {at}/healthz   description {at}/docs")
@@ -269,6 +283,13 @@ def _say_hello(
     console.say(f"Tokens     {secrets_folder()} ({_who_may(door)})")
     console.say(f"Recording  {keeper.folder}")
     console.say("Ctrl-C ends it; what stands is kept, and taken up at the next start.")
+
+
+def _radars(scenario: Scenario | None, endpoints: Sequence[Endpoint]) -> str:
+    where = ", ".join(str(at) for at in endpoints)
+    if scenario is not None:
+        return f"simulated, their ASTERIX sent to {where}" if where else "simulated, in this process"
+    return f"ASTERIX at {where}" if where else "none: operators and observers only (--asterix HOST:PORT)"
 
 
 def _who_may(door: Door) -> str:

@@ -47,6 +47,10 @@ class Endpoint:
     port: int
     interface: str = ""
 
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}{'@' if self.interface else ''}{self.interface}"
+
     @property
     def multicast(self) -> bool:
         """Whether it is a group's address."""
@@ -98,6 +102,8 @@ class Receiver:
         self._strange_octets, self._newest_ns = 0, 0
         self._radars: frozenset[str] = frozenset()
         self._sockets: list[socket.socket] = []
+        self.came: Callable[[], None] = lambda: None
+        """Called whenever something has come in."""
         self.senders: dict[str, Sender] = {}
         """By address, the first MAX_SENDERS of them; then OTHERS."""
 
@@ -128,6 +134,14 @@ class Receiver:
             taken.append(datagram)
         return taken
 
+    def waiting_ns(self) -> tuple[int, int] | None:
+        """When the first and the newest of the datagrams that wait were received; None while none does."""
+        return (self._waiting[0][2].received_ns, self._newest_ns) if self._waiting else None
+
+    def waiting(self) -> int:
+        """How many datagrams wait."""
+        return len(self._waiting)
+
     def counts(self) -> dict[str, int]:
         """What was not used, for people: `10.0.0.5: dropped`, `10.0.0.5: cut or empty`."""
         found: dict[str, int] = {}
@@ -147,11 +161,12 @@ class Receiver:
             try:
                 data, extra, flags, address = sock.recvmsg(MAX_OCTETS + 1, socket.CMSG_SPACE(16))
             except BlockingIOError:
-                return
+                break
             except OSError:  # what an earlier datagram of ours met with: not about what is to be read
                 continue
             whole = 0 < len(data) <= MAX_OCTETS and not flags & socket.MSG_TRUNC
             self._add(str(address[0]).partition("%")[0], data if whole else b"", self._stamp(extra))
+        self.came()
 
     def _add(self, address: str, data: bytes, received_ns: int) -> None:
         """Keep a datagram, if there is room; empty data is what was none."""
