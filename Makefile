@@ -6,7 +6,7 @@ PYTEST_ARGS ?=
 DEMO = baghdad-2020-11-17
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-sirens test lint accuracy bench salvos raids mutants innocent-sky incidents clean
+.PHONY: help install demo demo-sirens live test lint accuracy bench salvos raids mutants innocent-sky incidents clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -26,6 +26,9 @@ install: $(VENV)/.installed ## install into .venv; then: .venv/bin/opencram --he
 demo: $(VENV)/.installed ## simulate one raid on Baghdad and write its report
 	@echo "Simulating $(DEMO); the very first run also compiles the numerical kernels, for about a minute ..."
 	@$(BIN)/opencram run $(DEMO) --out runs/demo
+
+live: $(VENV)/.installed ## serve the embassy while a raid is played to it in real time, its radars sending ASTERIX over UDP; Ctrl-C ends it
+	@$(BIN)/opencram serve baghdad-embassy --play baghdad-2020-11-17 --asterix 127.0.0.1:8600 --record runs/live $(LIVE_ARGS)
 
 demo-sirens: $(VENV)/.installed ## play the raid in real time to three software sirens, over Mosquitto if it is installed
 	@echo "The very first start also compiles the numerical kernels, for about a minute ..."

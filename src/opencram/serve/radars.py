@@ -50,6 +50,10 @@ class Radars:
         """All datagrams that were received up to the tick's time."""
         return list(self.receiver.take(tick_ns))
 
+    def close(self) -> None:
+        """Listen no more."""
+        self.receiver.close()
+
     def know(self, state: State) -> None:
         """Whence radars send: what the site names, and whence one was heard."""
         self.receiver.know(self._named | set(state.plots.radars.address.values()))
@@ -98,6 +102,11 @@ class PlayedRadars:
                 self._others.append(one)
         others, self._others = self._others, []
         return [*others, *self.receiver.take(tick_ns)]
+
+    def close(self) -> None:
+        """Neither send nor listen any more."""
+        self._sender.close()
+        self.receiver.close()
 
     def know(self, state: State) -> None:
         """All come from this machine."""
