@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 COMMANDS = (
-    *("run", "replay", "report", "study", "serve", "siren", "alarm", "all-clear", "drill"),
-    *("new-site", "check", "asterix", "coverage", "mqtt-passwords", "list", "warmup"),
+    *("run", "replay", "report", "study", "serve", "siren", "alarm", "all-clear", "drill", "audit"),
+    *("new-site", "check", "asterix", "coverage", "mqtt-passwords", "list", "warmup", "users", "tokens"),
 )
 
 

@@ -347,6 +347,25 @@ def _weights(
         weight[c] /= total
 
 
+@device
+def _stream_odds(
+    stream: FloatArray, told: FloatArray, scale: FloatArray, boost: bool, cov: FloatArray, back: FloatArray,
+    c: FloatArray,
+) -> float:  # fmt: skip
+    """Log odds of a stream of gunfire, by its company and by how little the likeliest class `c` explains its flight.
+
+    The latter is kept in `stream` (STREAM): a fit that begins anew forgets the plots that none explained, unless what
+    was faster then than before had a motor.
+    """
+    no_flight = misfit(told, scale)
+    if boost:
+        no_flight += late_boost(cov, back, c)
+    else:
+        no_flight = max(no_flight, stream[S_MISFIT])
+    stream[S_MISFIT] = min(no_flight, MOST_MISFIT)
+    return float(stream[S_ODDS] + stream[S_MISFIT])
+
+
 @kernel(
     "void(int64[::1], float64[:,::1], int64, float64[:,::1], float64[:,::1], int64[:,::1], float64[:,:,::1],"
     "float64[:,::1], float64[:,:,::1], float64[:,:,::1], float64[:,:,:,::1], float64[:,:,::1], float64[:,:,:,::1],"
@@ -408,15 +427,12 @@ def weigh(
         )  # fmt: skip
         bullet[i] = weight[i, gunfire]
         if book[slot, B_DEBRIS] == 0:
-            slow, fast = classes[:, C_SLOWEST], classes[:, C_FASTEST]
             best = np.argmax(weight[i])
-            no_flight = misfit(told[slot, int(classes[best, C_SHAPE])], scale[slot])
-            if book[slot, B_BOOST] == 1:
-                no_flight += late_boost(own_cov[best], back[slot, best], classes[best])
-            else:
-                no_flight = max(no_flight, stream[slot, S_MISFIT])
-            stream[slot, S_MISFIT] = min(no_flight, MOST_MISFIT)
-            ln_odds = stream[slot, S_ODDS] + stream[slot, S_MISFIT]
+            ln_odds = _stream_odds(
+                stream[slot], told[slot, int(classes[best, C_SHAPE])], scale[slot], book[slot, B_BOOST] == 1,
+                own_cov[best], back[slot, best], classes[best],
+            )  # fmt: skip
+            slow, fast = classes[:, C_SLOWEST], classes[:, C_FASTEST]
             take_for_stream(ln_odds, size[slot], classes[:, C_RCS], slow, fast, gunfire, weight[i])
         for c in range(len(classes)):
             if weight[i, c] < LEAST_WEIGHT:
