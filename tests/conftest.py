@@ -6,6 +6,11 @@ from typing import Any
 import pytest
 
 
+NO_PROGRAM_HELPS = ("the recordings are not beside this tree", "this user may not make a network namespace")
+"""Reasons that stand in CI too: recordings under a licence that keeps them out of this tree, and what a container's
+kernel forbids."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--no-skips", action="store_true", help="count a skipped test as failed (for CI)")
 
@@ -13,6 +18,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def _refuse_skip(config: pytest.Config, report: pytest.TestReport | pytest.CollectReport) -> None:
     if report.skipped and not hasattr(report, "wasxfail") and config.getoption("--no-skips"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        if any(allowed in str(reason) for allowed in NO_PROGRAM_HELPS):
+            return
         report.outcome = "failed"
         report.longrepr = f"skipped, which --no-skips does not allow: {reason}"
 
