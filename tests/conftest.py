@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-
 NO_PROGRAM_HELPS = ("the recordings are not beside this tree", "this user may not make a network namespace")
 """Reasons that stand in CI too: recordings under a licence that keeps them out of this tree, and what a container's
 kernel forbids."""
