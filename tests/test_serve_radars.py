@@ -15,7 +15,7 @@ from opencram.asterix.write import encode_plots
 from opencram.errors import InputError
 from opencram.pipeline import step
 from opencram.record.recording import Recording
-from opencram.serve.radars import GAP_NS, Radars, due_ns, over_udp, radar_endpoints
+from opencram.serve.radars import GAP_NS, Radars, burst_due_ns, over_udp, radar_endpoints
 from opencram.serve.sources import TICK_NS, NoSensors, Played
 from opencram.serve.udp import Endpoint, Receiver, Transmitter
 from opencram.site import Site, load_site
@@ -97,12 +97,12 @@ def test_a_tick_is_due_when_the_burst_is_over_and_not_much_later_than_it_began()
         receiver.came = woken.set
         receiver.know(["127.0.0.1"])
         port = receiver.listen(Endpoint("127.0.0.1", 0))
-        assert due_ns(receiver, BURST_NS, now[0], now[0]) == now[0] + TICK_NS, "nothing came: the clock's tick"
+        assert burst_due_ns(receiver, BURST_NS, now[0], now[0]) == now[0] + TICK_NS, "nothing came: the clock's tick"
         sender = Transmitter(Endpoint("127.0.0.1", port))
         sender.send([b"one"])
         await asyncio.wait_for(woken.wait(), 5.0)
         first, _ = receiver.waiting_ns() or (0, 0)
-        assert due_ns(receiver, BURST_NS, 0, now[0]) == first + GAP_NS
+        assert burst_due_ns(receiver, BURST_NS, 0, now[0]) == first + GAP_NS
         for _ in range(12):
             woken.clear()
             now[0] += 1_000_000
@@ -110,7 +110,7 @@ def test_a_tick_is_due_when_the_burst_is_over_and_not_much_later_than_it_began()
             await asyncio.wait_for(woken.wait(), 5.0)
         span = receiver.waiting_ns()
         assert span is not None
-        assert due_ns(receiver, BURST_NS, 0, now[0]) == max(first + BURST_NS, span[1])
+        assert burst_due_ns(receiver, BURST_NS, 0, now[0]) == max(first + BURST_NS, span[1])
         receiver.close()
         sender.close()
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from opencram.asterix.write import encode_plots
 from opencram.errors import InputError
 from opencram.outputs.cap import Provenance
-from opencram.serve.sources import TICK_NS, Played, Source
+from opencram.serve.sources import TICK_NS, NoSensors, Played, Source
 from opencram.serve.udp import Endpoint, Receiver, Transmitter, endpoint
 from opencram.tables import Engagement, Input, PlotRows
 
@@ -25,44 +25,29 @@ GAP_NS = 2_000_000
 """The datagrams of one look of a radar follow each other within far less."""
 
 
-class Radars:
-    """What radars send, in earnest: datagrams that call themselves simulated are not taken."""
+class Radars(NoSensors):
+    """Radars besides the operators, in earnest: datagrams that call themselves simulated are not taken."""
 
     def __init__(self, site: Site, receiver: Receiver, burst_ns: int) -> None:
-        self.receiver, self._burst_ns = receiver, burst_ns
+        self.receiver: Receiver = receiver
+        self._burst_ns = burst_ns
         self._named = {address for s in site.sensors if s.asterix is not None for address in s.asterix.addresses}
-
-    @property
-    def provenance(self) -> Provenance:
-        """In earnest."""
-        return Provenance.LIVE
-
-    @property
-    def defended(self) -> bool:
-        """Never: nothing here is simulated."""
-        return False
 
     def due_ns(self, last_ns: int, now_ns: int) -> int:
         """When the burst that is coming in is complete; without one ten times a second."""
-        return due_ns(self.receiver, self._burst_ns, last_ns, now_ns)
+        return burst_due_ns(self.receiver, self._burst_ns, last_ns, now_ns)
 
     def take(self, tick_ns: int) -> list[Input]:
         """All datagrams that were received up to the tick's time."""
         return list(self.receiver.take(tick_ns))
 
-    def close(self) -> None:
-        """Listen no more."""
-        self.receiver.close()
-
     def know(self, state: State) -> None:
         """Whence radars send: what the site names, and whence one was heard."""
         self.receiver.know(self._named | set(state.plots.radars.address.values()))
 
-    def order(self, engagements: Sequence[Engagement]) -> None:
-        """Nobody is there to be ordered."""
-
-    def prepare(self) -> None:
-        """Nothing to do."""
+    def close(self) -> None:
+        """Listen no more."""
+        self.receiver.close()
 
 
 class PlayedRadars:
@@ -72,11 +57,11 @@ class PlayedRadars:
     """
 
     def __init__(self, played: Played, site: Site, receiver: Receiver, to: Endpoint, burst_ns: int) -> None:
-        self.played, self.receiver, self._burst_ns = played, receiver, burst_ns
+        self.receiver: Receiver = receiver
+        self._played, self._burst_ns = played, burst_ns
         self._codes = {s.id: (s.asterix.sac, s.asterix.sic) for s in site.sensors if s.asterix is not None}
         here = replace(to, host="127.0.0.1") if to.host == "0.0.0.0" else to
         self._sender = Transmitter(here)
-        self._others: list[Input] = []
         receiver.know([here.host])
 
     @property
@@ -87,20 +72,20 @@ class PlayedRadars:
     @property
     def defended(self) -> bool:
         """Whether the scenario has a simulated defence."""
-        return self.played.defended
+        return self._played.defended
 
     def due_ns(self, last_ns: int, now_ns: int) -> int:
         """The world's own ticks, and between them when its datagrams have come in."""
-        return min(self.played.due_ns(last_ns, now_ns), due_ns(self.receiver, self._burst_ns, last_ns, now_ns))
+        return min(self._played.due_ns(last_ns, now_ns), burst_due_ns(self.receiver, self._burst_ns, last_ns, now_ns))
 
     def take(self, tick_ns: int) -> list[Input]:
         """Send what the world's radars have seen by now, and take what was received."""
-        for one in self.played.take(tick_ns):
+        others: list[Input] = []
+        for one in self._played.take(tick_ns):
             if isinstance(one, PlotRows):
                 self._sender.send(encode_plots(one, *self._codes[one.source]))
             else:
-                self._others.append(one)
-        others, self._others = self._others, []
+                others.append(one)
         return [*others, *self.receiver.take(tick_ns)]
 
     def close(self) -> None:
@@ -113,14 +98,14 @@ class PlayedRadars:
 
     def order(self, engagements: Sequence[Engagement]) -> None:
         """What the simulated defence is to do."""
-        self.played.order(engagements)
+        self._played.order(engagements)
 
     def prepare(self) -> None:
         """Advance the world by one tick, if the last one was taken."""
-        self.played.prepare()
+        self._played.prepare()
 
 
-def due_ns(receiver: Receiver, burst_ns: int, last_ns: int, now_ns: int) -> int:
+def burst_due_ns(receiver: Receiver, burst_ns: int, last_ns: int, now_ns: int) -> int:
     """When the next tick is to be for what a receiver holds: late ticks are not made up for."""
     span = receiver.waiting_ns()
     if span is None:
@@ -145,7 +130,7 @@ def radar_endpoints(site: Site, texts: Sequence[str], playing: bool) -> list[End
 
 def over_udp(
     source: Source, site: Site, endpoints: Sequence[Endpoint], now_ns: Callable[[], int], burst_ns: int
-) -> Radars | PlayedRadars:
+) -> Source:
     """A source that listens on the endpoints: for the radars there are, or for those of a play."""
     receiver = Receiver(now_ns, simulated=isinstance(source, Played))
     for at in endpoints:
@@ -153,10 +138,3 @@ def over_udp(
     if isinstance(source, Played):
         return PlayedRadars(source, site, receiver, endpoints[0], burst_ns)
     return Radars(site, receiver, burst_ns)
-
-
-def wake_by(source: object, wake: Callable[[], None]) -> None:
-    """Have a source that receives call `wake` whenever something came."""
-    receiver = getattr(source, "receiver", None)
-    if isinstance(receiver, Receiver):
-        receiver.came = wake

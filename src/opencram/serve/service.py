@@ -22,7 +22,6 @@ from opencram.outputs.sirens.post import Post
 from opencram.pipeline import step
 from opencram.serve.link import Act, Drill, Source
 from opencram.serve.picture import Painter
-from opencram.serve.radars import wake_by
 from opencram.serve.stopwatch import Stopwatch
 from opencram.state import State, load_warnings, save_warnings
 from opencram.tables import Health, Input, OperatorAct, Outbox, Reject, ZoneWarning
@@ -94,7 +93,8 @@ class Service:
         """Tick until `stop`."""
         zone_rules(self.site)  # worked out once for a site, and not by the first tick
         self.source.prepare()
-        wake_by(self.source, self._woken.set)
+        if self.source.receiver is not None:
+            self.source.receiver.came = self._woken.set
         gc.collect()
         gc.freeze()  # what was made at the start is never looked through again: that took tens of milliseconds
         while not self._ending:
@@ -190,7 +190,7 @@ class Service:
 
     def _queues(self) -> dict[str, int]:
         orders = [order for of_siren in self.desk.state.orders.values() for order in of_siren.values()]
-        receiver = getattr(self.source, "receiver", None)
+        receiver = self.source.receiver
         return {
             "acts": len(self._asked),
             "datagrams": receiver.waiting() if receiver is not None else 0,
@@ -202,8 +202,7 @@ class Service:
     def _counts(self) -> dict[str, int]:
         ways = {f"{way.name}: not sent": getattr(way, "unsent", 0) for way in self.post.transports}
         cut = {f"{way.name}: refused": getattr(way, "refused", 0) for way in self.post.transports}
-        receiver = getattr(self.source, "receiver", None)
-        radars = receiver.counts() if receiver is not None else {}
+        radars = self.source.receiver.counts() if self.source.receiver is not None else {}
         return {name: count for name, count in (ways | cut | radars).items() if count}
 
     # ---- a restart, and a fault -----------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from opencram.outputs.cap import Provenance
 from opencram.tables import Effect, Engagement, Input
 
 if TYPE_CHECKING:
+    from opencram.serve.udp import Receiver
     from opencram.site import Site
     from opencram.state import State
     from opencram.world.scenario import Scenario
@@ -23,6 +24,11 @@ TICK_NS = 100_000_000
 
 class Source(Protocol):
     """What the service's loop asks of a source."""
+
+    @property
+    def receiver(self) -> Receiver | None:
+        """By what it hears over the network, if it does."""
+        ...
 
     @property
     def provenance(self) -> Provenance:
@@ -54,9 +60,15 @@ class Source(Protocol):
         """Work ahead, in the time between two ticks; it takes a few milliseconds at most."""
         ...
 
+    def close(self) -> None:
+        """Neither send nor listen any more."""
+        ...
+
 
 class NoSensors:
-    """No sensor yet: what operators and observers say, in earnest."""
+    """No sensor: what operators and observers say, in earnest."""
+
+    receiver: Receiver | None = None
 
     @property
     def provenance(self) -> Provenance:
@@ -85,6 +97,9 @@ class NoSensors:
     def prepare(self) -> None:
         """Nothing to do."""
 
+    def close(self) -> None:
+        """Nothing to close."""
+
 
 class Played:
     """A scenario's simulated world in real time, from `start_ns` on. Always an exercise.
@@ -92,6 +107,8 @@ class Played:
     The world is advanced a tick ahead, so that its plots are there when their time comes. After its end the service
     ticks on with nothing in the air.
     """
+
+    receiver: Receiver | None = None
 
     def __init__(self, scenario: Scenario, site: Site, seed: int, start_ns: int) -> None:
         from opencram.world.world import World
@@ -136,6 +153,9 @@ class Played:
         if self._ready is None and self._world.now_ns < self.end_ns:
             tick_ns = min(self._world.now_ns + self._world.tick_ns, self.end_ns)
             self._ready = (tick_ns, self._world.advance(tick_ns))
+
+    def close(self) -> None:
+        """Nothing to close."""
 
     def catch_up(self, now_ns: int, orders: Mapping[int, Sequence[Engagement]], told_ns: int) -> None:
         """Let the world go on to `now_ns` after a restart; plots that nobody was there to receive are lost.

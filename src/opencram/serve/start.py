@@ -24,7 +24,7 @@ from opencram.serve.door import Door, check_door, is_reachable, listener, names_
 from opencram.serve.keep import Keeper, Play, Resumed
 from opencram.serve.outlets import Outlets, ways_of
 from opencram.serve.picture import hello_of
-from opencram.serve.radars import PlayedRadars, Radars, over_udp, radar_endpoints
+from opencram.serve.radars import over_udp, radar_endpoints
 from opencram.serve.secrets import OPERATOR, secrets_folder, token
 from opencram.serve.service import LINK_SOURCE, Service, threadsafe
 from opencram.serve.sources import NoSensors, Played
@@ -215,8 +215,7 @@ async def _until_stopped(service: Service, ways: WebSocketSirens, broker: asynci
             await asyncio.to_thread(service.outlets.close)
         if service.web is not None:
             await asyncio.to_thread(service.web.close)
-        if isinstance(service.source, Radars | PlayedRadars):
-            service.source.close()
+        service.source.close()
         await ways.stop()
 
 

@@ -376,40 +376,14 @@ def _stream_odds(
     "float64[:,:,:,::1], float64[:,::1], float64[::1])"
 )
 def weigh(
-    slots: IntArray,
-    stream: FloatArray,
-    gunfire: int,
-    classes: FloatArray,
-    priors: FloatArray,
-    book: IntArray,
-    seen: FloatArray,
-    scale: FloatArray,
-    ref: FloatArray,
-    shift: FloatArray,
-    cov: FloatArray,
-    now: FloatArray,
-    tangent: FloatArray,
-    told: FloatArray,
-    size: FloatArray,
-    back: FloatArray,
-    back_at: FloatArray,
-    origin: FloatArray,
-    ahead: FloatArray,
-    ahead_at: FloatArray,
-    env: FloatArray,
-    air: FloatArray,
-    ground: FloatArray,
-    drags: FloatArray,
-    weight: FloatArray,
-    mean: FloatArray,
-    spread: FloatArray,
-    fall: FloatArray,
-    fall_cov: FloatArray,
-    came: FloatArray,
-    came_cov: FloatArray,
-    mixed: FloatArray,
+    slots: IntArray, stream: FloatArray, gunfire: int, classes: FloatArray, priors: FloatArray, book: IntArray,
+    seen: FloatArray, scale: FloatArray, ref: FloatArray, shift: FloatArray, cov: FloatArray, now: FloatArray,
+    tangent: FloatArray, told: FloatArray, size: FloatArray, back: FloatArray, back_at: FloatArray,
+    origin: FloatArray, ahead: FloatArray, ahead_at: FloatArray, env: FloatArray, air: FloatArray,
+    ground: FloatArray, drags: FloatArray, weight: FloatArray, mean: FloatArray, spread: FloatArray,
+    fall: FloatArray, fall_cov: FloatArray, came: FloatArray, came_cov: FloatArray, mixed: FloatArray,
     bullet: FloatArray,
-) -> None:
+) -> None:  # fmt: skip
     """Weights (n, c) of the classes of each slot; for those of LEAST_WEIGHT and more their state (n, c, 7) now, impact
     (east, north, seconds: n, c, 3) and launch (east, north: n, c, 2), with covariances; their mixture (n, 13).
 
