@@ -53,6 +53,7 @@ def flyers() -> Flyers:
     return Flyers(np.array([i for i, _ in found]), rows, innocent)
 
 
+@cache
 def smallest_drone_db() -> float:
     """Mean cross-section of the smallest class that flies and does harm, dB m2."""
     known = flyers()
