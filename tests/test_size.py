@@ -20,7 +20,9 @@ def seen(mean_m2: float, noise_m2: float, looks: int, seed: int) -> np.ndarray:
 @pytest.mark.parametrize("mean_db", [-33.0, -25.0, -10.0])
 def test_the_size_is_true_where_hardly_an_echo_is_seen_and_where_all_are(mean_db: float) -> None:
     mean_m2, noise_m2 = 10.0 ** (mean_db / 10.0), 10.0**-3.8
-    off = [off_db.py_func(size, mean_db) for k in range(300) if (size := seen(mean_m2, noise_m2, 400, k))[Z_COUNT] > 20]
+    off = [
+        off_db.py_func(size, mean_db) for k in range(300) if (size := seen(mean_m2, noise_m2, 3_000, k))[Z_COUNT] > 20
+    ]
     assert len(off) > 200
     assert abs(np.mean(off)) < 0.3
 

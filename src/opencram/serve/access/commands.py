@@ -17,8 +17,18 @@ PasswordFile = Annotated[
     typer.Option(metavar="FILE", help="Holds the password in its first line; asked on the terminal when not given."),
 ]
 
-users = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", help="Who may sign in to the service.")
-tokens = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", help="What machines show to the service.")
+users = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="Who may sign in to the service.",
+    epilog="Example: opencram users add ann --role admin",
+)
+tokens = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="What machines show to the service.",
+    epilog="Example: opencram tokens list",
+)
 
 
 @users.command("add", epilog="Example: opencram users add ann --role admin")
