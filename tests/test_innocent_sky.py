@@ -67,7 +67,9 @@ def test_everything_in_an_hour_is_innocent_and_of_its_class() -> None:
 def test_the_long_run_counts_and_its_page_tells() -> None:
     """Three minutes of it; each figure is on the page."""
     told: list[float] = []
-    tally = run(SITE, 0, 0.05, lambda done, _: told.append(done))
+    kept: list[float] = []
+    tally = run(SITE, 0, 0.05, lambda done, _: told.append(done), lambda so_far: kept.append(so_far.hours))
+    assert kept == [tally.hours]
     assert tally.hours == pytest.approx(0.05)
     assert told == sorted(told)
     assert tally.plots > 10_000

@@ -12,7 +12,7 @@ from opencram.site import load_site
 
 
 def main() -> None:
-    """Run, tell how far it is, write the tally and the page."""
+    """Run, tell how far it is, write the tally and the page after each hour, so that a run broken off is not lost."""
     parser = argparse.ArgumentParser(prog="innocent", description=__doc__)
     parser.add_argument("--hours", type=float, default=24.0, help="simulated hours")
     parser.add_argument("--seed", type=int, default=0)
@@ -21,17 +21,20 @@ def main() -> None:
     parser.add_argument("--docs", type=Path, help="folder of the documentation; its page is written anew")
     given = parser.parse_args()
     site = load_site(given.site)
-    tally = run(site, given.seed, given.hours, teller(sys.stderr.isatty()))
-    told = {"site": site.name, "seed": given.seed, **tally.plain()}
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps(told, indent=1) + "\n")
+
+    def keep(tally: Tally) -> None:
+        told = {"site": site.name, "seed": given.seed, **tally.plain()}
+        given.out.parent.mkdir(parents=True, exist_ok=True)
+        given.out.write_text(json.dumps(told, indent=1) + "\n")
+        if given.docs is not None:
+            write_page(given.docs, told)
+
+    tally = run(site, given.seed, given.hours, teller(sys.stderr.isatty()), keep)
     print(f"{tally.hours:g} h: {tally.alerts} alerts, {tally.pre_alerts} pre-alerts; {given.out}")
     for alarm in tally.alarms:
         print(
             f"  {alarm['hour']} {alarm['after_s']} s {alarm['state']} {alarm['reason']}: {', '.join(alarm['nearest'])}"
         )
-    if given.docs is not None:
-        write_page(given.docs, told)
 
 
 def teller(live: bool):  # noqa: ANN201

@@ -160,12 +160,15 @@ def resident_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
 
 
-def run(site: Site, seed: int, hours: float, tell: Callable[[float, Tally], None], first: int = 0) -> Tally:
-    """The tally of `hours` from hour `first` on; the last may be a part of one."""
-    watch, left, hour = Watch(site, seed), hours, first
+def run(
+    site: Site, seed: int, hours: float, tell: Callable[[float, Tally], None], keep: Callable[[Tally], None]
+) -> Tally:
+    """The tally of so many hours, the last of which may be a part of one; it is kept after each hour."""
+    watch, left, hour = Watch(site, seed), hours, 0
     while left > 1e-9:
         part = min(left, 1.0)
         for done in watch.hour(hour, part * HOUR_S):
             tell((hours - left + done * part) / hours, watch.tally)
+        keep(watch.tally)
         left, hour = left - part, hour + 1
     return watch.tally
