@@ -42,6 +42,9 @@ EARLY_NS, FAMILY_EARLY = 2_000_000_000, 0.995
 """Before so long its family must be this likely: a bullet's first plots fit a shell as well."""
 PATIENCE_PLOTS, PATIENCE_NS = 8, 3_000_000_000
 """What does not fly ballistically is named only after this many plots and this long."""
+DOUBT_PLOTS = 5
+"""A name holds until so many of its own plots in a row say otherwise: in a flock a track lives on plots that it shares
+and is drawn from bird to bird, faster than any of them flies; and a drone on a bird's track is soon told."""
 SLOW_MPS = 5.0
 """What climbs or sinks by less than this hovers or flies level, however slow it is;"""
 LEVEL_CLIMB_SHARE = 0.35
@@ -56,8 +59,8 @@ class ImpactsState:
     """What prediction keeps between scans."""
 
     fits: Fits = field(default_factory=Fits)
-    flyers: dict[int, int] = field(default_factory=dict)
-    """Tracks that were seen to fly under power, and the class that each was given."""
+    flyers: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Tracks that were seen to fly under power: the class of each, and with how many plots it last fitted."""
     rounds: Rounds = field(default_factory=Rounds)
     """Gunfire in the air."""
 
@@ -264,15 +267,16 @@ def _name_other(state: ImpactsState, tracks: Tracks, row: int) -> int:
     velocity, spread = tracks.mean[row, 3:6], tracks.cov[row, 3:6, 3:6]
     speed = float(np.linalg.norm(velocity))
     # two tracks on one object share its plots, which then count for neither
-    plots = max(float(tracks.n_plots[row]), float(size[Z_COUNT]))
+    plots = max(int(tracks.n_plots[row]), int(size[Z_COUNT]))
     patient = plots >= PATIENCE_PLOTS and tracks.time_ns[row] - tracks.born_ns[row] >= PATIENCE_NS
     if patient and abs(float(velocity[2])) <= max(LEVEL_CLIMB_SHARE * speed, SLOW_MPS):
         sigma = float(np.sqrt(max(spread[0, 0], spread[1, 1])))
-        cls = flyer_of(speed, sigma, float(tracks.mean[row, 2]), size, state.flyers.get(track, UNKNOWN))
-        if cls == UNKNOWN:
+        own, (called, sure) = int(tracks.n_plots[row]), state.flyers.get(track, (UNKNOWN, -DOUBT_PLOTS))
+        cls = flyer_of(speed, sigma, float(tracks.mean[row, 2]), size, called)
+        if cls != UNKNOWN and (cls == called or own >= sure + DOUBT_PLOTS):
+            state.flyers[track] = cls, own
+        elif own >= sure + DOUBT_PLOTS:
             state.flyers.pop(track, None)
-        else:
-            state.flyers[track] = cls
         if len(state.flyers) > MAX_FLYERS:
             del state.flyers[min(state.flyers)]
-    return state.flyers.get(track, UNKNOWN)
+    return state.flyers.get(track, (UNKNOWN, 0))[0]
