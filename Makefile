@@ -41,7 +41,7 @@ lint: $(VENV)/.installed-dev ## style (ruff) and types (mypy --strict)
 
 test: lint ## lint, then all tests, on two processes; PYTEST_ARGS= is passed on
 	$(BIN)/opencram warmup
-	$(BIN)/pytest -n 2 --dist worksteal $(PYTEST_ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 accuracy: $(VENV)/.installed ## how exact predictions are, against the Cramer-Rao bound, into docs/accuracy.md (a quarter of an hour)
 	@cd benchmarks && $(abspath $(BIN))/python -m accuracy --docs ../docs $(ACCURACY_ARGS)

@@ -9,6 +9,17 @@ NO_PROGRAM_HELPS = ("the recordings are not beside this tree", "this user may no
 """Reasons that stand in CI too: recordings under a licence that keeps them out of this tree, and what a container's
 kernel forbids."""
 
+LONGEST = (
+    "test_innocent_hour.py", "test_raids.py", "test_innocent_sky.py", "test_commands.py", "test_accuracy.py",
+    "test_cap_scenarios.py", "test_access.py", "test_serve.py",
+)  # fmt: skip
+"""Files that take longest, begun first: a file's tests share what it sets up, so each file is run by one process."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    rank = {name: i for i, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(LONGEST)))
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--no-skips", action="store_true", help="count a skipped test as failed (for CI)")

@@ -1,15 +1,20 @@
 """`make bench`: its raid has the statistics that the page states, the trackers find it all, the page says what was
 measured. Nothing is timed here."""
 
+import dataclasses
 import math
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
+from scipy.optimize import least_squares
 
+from opencram.tables import FloatArray
+from tracking.bound import Bound, bound_m2
 from tracking.page import write
-from tracking.plan import QUICK, jobs
+from tracking.plan import FULL, QUICK, jobs
 from tracking.race import LEARNT, OURS, STOCK, TUNED, Row, race
 from tracking.raid import (
     FALSE_PLOTS,
@@ -22,9 +27,11 @@ from tracking.raid import (
     SETTLED_S,
     SIGMA_M,
     SIGMA_RAD,
+    angles,
     flights,
     plots,
     raid,
+    step,
 )
 from tracking.result import Result, growth, verdicts
 
@@ -96,6 +103,35 @@ def test_positions_are_better_than_the_plots(rows: list[Row]) -> None:
         assert sum(row.parts_m2) >= row.gospa_m**2
 
 
+def test_the_bound_is_that_of_another_integrator_and_another_derivative() -> None:
+    """SciPy flies the round, SciPy takes the slopes; judged is one look alone."""
+    one = raid(1, 3)
+    looks = int(np.flatnonzero(one.time_s >= SETTLED_S)[0]) + 1
+    first = int(np.argmax(~np.isnan(one.truth[:, 0, 0])))
+    times_s = one.time_s[first:looks] - one.time_s[first]
+
+    def flown(parameters: FloatArray) -> FloatArray:
+        def rates(_: float, y: FloatArray) -> FloatArray:
+            still = step(y[None], np.zeros((1, 1)), np.ones(1))
+            ahead = step(still, np.full((1, 1), 1e-4), np.exp(parameters[6:]))
+            return (ahead - still)[0] / 1e-4
+
+        found = solve_ivp(rates, (0.0, times_s[-1]), parameters[:6], "DOP853", times_s, rtol=1e-8, atol=1e-6)
+        return np.asarray(found.y.T)
+
+    def seen(parameters: FloatArray) -> FloatArray:
+        z = angles(flown(parameters))
+        mask = (z[:, 1] > LOW_RAD) & (z[:, 1] < HIGH_RAD)
+        return (math.sqrt(P_DETECT) * z / [SIGMA_RAD, SIGMA_RAD, SIGMA_M] * mask[:, None]).ravel()
+
+    start = np.append(one.truth[first, 0], 0.0)
+    slopes, place = (least_squares(f, start, "3-point", max_nfev=1).jac for f in (seen, lambda p: flown(p)[-1, :3]))
+    information = slopes.T @ slopes + np.diag([0.0] * 6 + [0.2**-2])
+    expected = np.trace(place @ np.linalg.inv(information) @ place.T)
+    short = dataclasses.replace(one, time_s=one.time_s[:looks], truth=one.truth[:looks])
+    assert bound_m2(short, 0.2) == pytest.approx(expected, rel=2e-3)
+
+
 def made_up(tracker: str, objects: int, ms: float, gospa_m: float, number: int = 0) -> Row:
     times = [ms] * 99 + [3.0 * ms]
     table_ms = 0.02 if tracker in (OURS, LEARNT) else None
@@ -108,7 +144,8 @@ def result() -> Result:
     rows += [made_up(LEARNT, n, 0.6, 0.96 * n, k) for n in (1, 100) for k in (0, 1)]
     rows += [made_up(TUNED, n, 60.0, float(n), k) for n in (1, 100) for k in (0, 1)]
     rows.append(made_up(STOCK, 1, 600.0, 2.0))
-    return Result("a machine", 8.0, rows, [made_up(OURS, n, 0.08 * n, 10.0) for n in (10, 100, 1_000)])
+    least = [Bound(n, (0.9 * n) ** 2, (0.8 * n) ** 2) for n in (1, 100) for _ in (0, 1)]
+    return Result("a machine", 8.0, rows, [made_up(OURS, n, 0.08 * n, 10.0) for n in (10, 100, 1_000)], least)
 
 
 def test_targets_are_judged_by_what_was_measured(result: Result) -> None:
@@ -125,6 +162,7 @@ def test_the_page_says_it_all_and_is_made_anew_from_kept_rows(result: Result, tm
     assert "a machine" in text
     assert "| load 100: GOSPA over that of Stone Soup, tuned, at most 0.90 | 0.950 (0 of 2 raids) | **no** |" in text
     assert "| 100 | 0.950 (0.950 to 0.950) | 0.960 (0.960 to 0.960) | 120 | – |" in text
+    assert "| 100 | 90.00 | 80.00 | 1.056 | 1.111 | 0.900 | 0.800 |" in text
     assert "| 1,000 | 100 | 80 | 80 | 82 | 240.0 | 10.0 | 100.00 | 0.00 | 0 |" in text
     assert (tmp_path / "images" / "performance" / "load.svg").stat().st_size > 1_000
 
@@ -141,3 +179,7 @@ def test_the_quick_run_has_every_tracker_on_the_first_raid() -> None:
     assert {name for _, names in side_by_side for name in names} == {OURS, LEARNT, TUNED, STOCK}
     assert [one.false_plots for one, _ in alone] == [one.objects for one, _ in alone]
     assert {one.number for one, _ in [*side_by_side, *alone]} == {0}
+
+
+def test_the_full_run_takes_the_mean_over_at_least_thirty_rounds_at_each_load() -> None:
+    assert min(n * raids for n, raids in zip(FULL.loads, FULL.raids, strict=True)) >= 30

@@ -12,6 +12,7 @@ os.environ.update(dict.fromkeys([f"{name}_NUM_THREADS" for name in ("OMP", "OPEN
 import msgspec
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from tracking.bound import bounds
 from tracking.page import write
 from tracking.plan import FULL, QUICK, Plan, jobs, work
 from tracking.race import race
@@ -51,7 +52,8 @@ def measure(plan: Plan) -> Result:
 
                 rows += race(one, names, told)
             results.append(rows)
-    return Result(described, (time.monotonic() - began) / 60.0, *results)
+    least = bounds([one for one, _ in side_by_side])
+    return Result(described, (time.monotonic() - began) / 60.0, *results, least)
 
 
 def machine() -> str:

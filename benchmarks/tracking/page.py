@@ -8,7 +8,20 @@ from accuracy.page import table
 from tracking.figures import draw
 from tracking.race import LEARNT, OURS, STOCK, TUNED, Row
 from tracking.raid import DENSE, WIDE_FAR_M
-from tracking.result import CROWDED, Result, gospa_ratios, growth, loads, median_ms, of, time_ratio, times_ms, verdicts
+from tracking.result import (
+    CROWDED,
+    Result,
+    bounds_m,
+    gospa_ratios,
+    growth,
+    loads,
+    median_ms,
+    of,
+    rms_m,
+    time_ratio,
+    times_ms,
+    verdicts,
+)
 
 HEAD = """# How fast and how exact the tracker is
 
@@ -62,6 +75,7 @@ def page(result: Result) -> str:
         _targets(result),
         _side_by_side(result.rows),
         _ratios(result.rows),
+        _possible(result),
         _curve(result.curve),
         FAIR.format(table_us=table_us),
         AGAIN,
@@ -118,6 +132,33 @@ def _ratios(rows: list[Row]) -> str:
         "Ratios raid by raid; of times, those of the medians:\n\n"
         + table([*head, "time of Stone Soup, tuned, over ours", "of its library parts"], body)
     )  # fmt: skip
+
+
+POSSIBLE = """## What is possible
+
+The Cramér–Rao bound of where the rounds are (`benchmarks/tracking/bound.py`), each taken alone: no tracker whose errors
+are unbiased does better with these plots, unless it knows more. Two are given: with the drag known to 20 % beforehand,
+as a catalogue of threats knows it, and with the drag known exactly. The tuned peer is so near the first that no more
+than the last column is left to win. That opencram is below the first is its looking at the salvo: rounds of one lot
+share their drag.
+"""
+
+
+def _possible(result: Result) -> str:
+    body = []
+    for objects in loads(result.rows):
+        ours, peer = (rms_m(of(result.rows, tracker, objects)) for tracker in (OURS, TUNED))
+        usual, exact = bounds_m(result.bounds, objects)
+        figures = f"{usual:.2f}", f"{exact:.2f}", f"{ours / usual:.3f}", f"{peer / usual:.3f}"
+        body.append([str(objects), *figures, f"{usual / peer:.3f}", f"{exact / peer:.3f}"])
+    head = [
+        "objects",
+        "bound, m, root mean square",
+        "with the drag known",
+        "opencram over the bound",
+        "tuned peer over it",
+    ]
+    return POSSIBLE + "\n" + table([*head, "bound over tuned peer", "with the drag known"], body)
 
 
 def _curve(curve: list[Row]) -> str:

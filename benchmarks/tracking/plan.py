@@ -10,15 +10,16 @@ class Plan(NamedTuple):
     """What to run."""
 
     loads: tuple[int, ...]
-    raids: int
+    raids: tuple[int, ...]
+    """Of each load: the lightest needs most, for it has the fewest rounds to take a mean over."""
     stock_loads: tuple[int, ...]
     """Where the slowest peer runs, on the first raid only."""
     curve: tuple[int, ...]
     curve_raids: int
 
 
-FULL = Plan((1, 10, 50, 100), 5, (1, 10, 50, 100), (10, 20, 50, 100, 200, 500, 1_000), 2)
-QUICK = Plan((1, 10, 50, 100), 1, (1,), (10, 20, 50, 100), 1)
+FULL = Plan((1, 10, 50, 100), (30, 5, 5, 5), (1, 10, 50, 100), (10, 20, 50, 100, 200, 500, 1_000), 2)
+QUICK = Plan((1, 10, 50, 100), (1, 1, 1, 1), (1,), (10, 20, 50, 100), 1)
 
 Job = tuple[Raid, list[str]]
 
@@ -27,8 +28,8 @@ def jobs(plan: Plan) -> tuple[list[Job], list[Job]]:
     """The raids and who runs on each: side by side, and this tracker alone."""
     side_by_side = [
         (raid(n, number), [OURS, LEARNT, TUNED, *([STOCK] if number == 0 and n in plan.stock_loads else [])])
-        for number in range(plan.raids)
-        for n in plan.loads
+        for n, raids in zip(plan.loads, plan.raids, strict=True)
+        for number in range(raids)
     ]
     alone = [(raid(n, number, n, WIDE_FAR_M), [OURS]) for number in range(plan.curve_raids) for n in plan.curve]
     return side_by_side, alone

@@ -77,26 +77,26 @@ def flights(objects: int, time_s: FloatArray, seed: int, spread: float = 1.0) ->
         target_s = np.maximum(now_s - start_s, 0.0)
         while (age_s < target_s - 1e-12).any():
             step_s = np.minimum(target_s - age_s, LONGEST_STEP_S)
-            y, age_s = _step(y, step_s[:, None]), age_s + step_s
+            y, age_s = step(y, step_s[:, None], np.ones(objects)), age_s + step_s
         row[target_s > 0.0] = y[target_s > 0.0]
     return path
 
 
-def _step(y: FloatArray, h: FloatArray) -> FloatArray:
-    """One Runge-Kutta step of the fourth order."""
-    a = _derivative(y)
-    b = _derivative(y + h / 2.0 * a)
-    c = _derivative(y + h / 2.0 * b)
-    return y + h / 6.0 * (a + 2.0 * (b + c) + _derivative(y + h * c))
+def step(y: FloatArray, h: FloatArray, drag: FloatArray) -> FloatArray:
+    """One Runge-Kutta step of the fourth order, of h (n, 1) seconds, with so many times the drag of the round (n)."""
+    a = _derivative(y, drag)
+    b = _derivative(y + h / 2.0 * a, drag)
+    c = _derivative(y + h / 2.0 * b, drag)
+    return y + h / 6.0 * (a + 2.0 * (b + c) + _derivative(y + h * c, drag))
 
 
-def _derivative(y: FloatArray) -> FloatArray:
+def _derivative(y: FloatArray, drag: FloatArray) -> FloatArray:
     """Gravity and drag on states (n, 6)."""
     height_m, velocity = y[:, 2], y[:, 3:]
     speed = np.sqrt((velocity**2).sum(axis=1))
     sound = np.sqrt(GAMMA_R * (SEA_LEVEL_K - LAPSE_KPM * height_m))
     density = SEA_LEVEL_KGPM3 * np.exp(-height_m / SCALE_HEIGHT_M)
-    slowing = AREA_OVER_MASS * density * speed * np.interp(speed / sound, MACH, DRAG)
+    slowing = drag * AREA_OVER_MASS * density * speed * np.interp(speed / sound, MACH, DRAG)
     acceleration = -slowing[:, None] * velocity
     acceleration[:, 2] -= GRAVITY_MPS2
     return np.concatenate([velocity, acceleration], axis=1)
@@ -110,7 +110,7 @@ def plots(truth: FloatArray, seed: int, false_plots: int = FALSE_PLOTS, far_m: f
     """
     rng, sigma, scans = np.random.default_rng(seed), np.array([SIGMA_RAD, SIGMA_RAD, SIGMA_M]), []
     for y in truth:
-        z = _angles(y[~np.isnan(y[:, 0])])
+        z = angles(y[~np.isnan(y[:, 0])])
         z = z[(z[:, 1] > LOW_RAD) & (z[:, 1] < HIGH_RAD) & (rng.random(len(z)) < P_DETECT)]
         z = z + rng.standard_normal((4, len(z)))[:3].T * sigma
         count = rng.poisson(false_plots)
@@ -120,7 +120,7 @@ def plots(truth: FloatArray, seed: int, false_plots: int = FALSE_PLOTS, far_m: f
     return scans
 
 
-def _angles(y: FloatArray) -> FloatArray:
+def angles(y: FloatArray) -> FloatArray:
     """Azimuth, elevation and range of states (n, 6)."""
     range_m = np.sqrt((y[:, :3] ** 2).sum(axis=1))
     return np.column_stack([np.arctan2(y[:, 1], y[:, 0]), np.arcsin(y[:, 2] / range_m), range_m])

@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 
 from opencram.tables import FloatArray
+from tracking.bound import Bound
 from tracking.race import OURS, TUNED, Row
 
 GOSPA_AT_MOST = {1: 1.0, 10: 1.0, 50: 0.9, 100: 0.9}
@@ -27,6 +28,8 @@ class Result(msgspec.Struct, frozen=True):
     """Side by side."""
     curve: list[Row]
     """This tracker alone."""
+    bounds: list[Bound]
+    """Of the raids side by side."""
 
 
 class Verdict(NamedTuple):
@@ -67,6 +70,17 @@ def gospa_ratios(rows: list[Row], objects: int, tracker: str = OURS) -> FloatArr
 def time_ratio(rows: list[Row], objects: int, peer: str, tracker: str = OURS) -> float:
     """The peer's median time over a tracker's."""
     return median_ms(of(rows, peer, objects)) / median_ms(of(rows, tracker, objects))
+
+
+def rms_m(rows: list[Row]) -> float:
+    """Root mean square of GOSPA over all scans of some runs."""
+    return float(np.sqrt(np.mean([sum(row.parts_m2) for row in rows])))
+
+
+def bounds_m(bounds: list[Bound], objects: int) -> FloatArray:
+    """The least root mean square there can be at a load: with drag known as usual, and exactly, (2)."""
+    squares = [(bound.usual_m2, bound.exact_m2) for bound in bounds if bound.objects == objects]
+    return np.asarray(np.sqrt(np.mean(squares, axis=0)))
 
 
 def growth(curve: list[Row], from_objects: int = 0) -> float:
