@@ -113,7 +113,7 @@ def test_the_bound_is_that_of_another_integrator_and_another_derivative() -> Non
     def flown(parameters: FloatArray) -> FloatArray:
         def rates(_: float, y: FloatArray) -> FloatArray:
             still = step(y[None], np.zeros((1, 1)), np.ones(1))
-            ahead = step(still, np.full((1, 1), 1e-4), np.exp(parameters[6:]))
+            ahead = step(still, np.full((1, 1), 1e-4), parameters[6:])
             return (ahead - still)[0] / 1e-4
 
         found = solve_ivp(rates, (0.0, times_s[-1]), parameters[:6], "DOP853", times_s, rtol=1e-8, atol=1e-6)
@@ -124,8 +124,10 @@ def test_the_bound_is_that_of_another_integrator_and_another_derivative() -> Non
         mask = (z[:, 1] > LOW_RAD) & (z[:, 1] < HIGH_RAD)
         return (math.sqrt(P_DETECT) * z / [SIGMA_RAD, SIGMA_RAD, SIGMA_M] * mask[:, None]).ravel()
 
-    start = np.append(one.truth[first, 0], 0.0)
-    slopes, place = (least_squares(f, start, "3-point", max_nfev=1).jac for f in (seen, lambda p: flown(p)[-1, :3]))
+    start = np.append(one.truth[first, 0], 1.0)
+    slopes, place = (
+        least_squares(f, start, "3-point", diff_step=1e-4, max_nfev=1).jac for f in (seen, lambda p: flown(p)[-1, :3])
+    )
     information = slopes.T @ slopes + np.diag([0.0] * 6 + [0.2**-2])
     expected = np.trace(place @ np.linalg.inv(information) @ place.T)
     short = dataclasses.replace(one, time_s=one.time_s[:looks], truth=one.truth[:looks])
