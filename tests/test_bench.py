@@ -116,15 +116,15 @@ def test_the_bound_is_that_of_another_integrator_and_another_derivative() -> Non
             ahead = step(still, np.full((1, 1), 1e-4), parameters[6:])
             return (ahead - still)[0] / 1e-4
 
-        found = solve_ivp(rates, (0.0, times_s[-1]), parameters[:6], "DOP853", times_s, rtol=1e-8, atol=1e-6)
+        found = solve_ivp(rates, (0.0, times_s[-1]), parameters[:6], "DOP853", times_s, rtol=1e-10, atol=1e-9)
         return np.asarray(found.y.T)
 
     def seen(parameters: FloatArray) -> FloatArray:
-        z = angles(flown(parameters))
-        mask = (z[:, 1] > LOW_RAD) & (z[:, 1] < HIGH_RAD)
-        return (math.sqrt(P_DETECT) * z / [SIGMA_RAD, SIGMA_RAD, SIGMA_M] * mask[:, None]).ravel()
+        return (math.sqrt(P_DETECT) * angles(flown(parameters))[sees] / [SIGMA_RAD, SIGMA_RAD, SIGMA_M]).ravel()
 
     start = np.append(one.truth[first, 0], 1.0)
+    elevation = angles(one.truth[first:looks, 0])[:, 1]
+    sees = (elevation > LOW_RAD) & (elevation < HIGH_RAD)
     slopes, place = (
         least_squares(f, start, "3-point", diff_step=1e-4, max_nfev=1).jac for f in (seen, lambda p: flown(p)[-1, :3])
     )
