@@ -52,9 +52,10 @@ class Table:
         n = len(self)
         if n > self.MAX_ROWS:
             raise ValueError(f"{type(self).__name__}: {n} rows, at most {self.MAX_ROWS}")
+        own, flat = self.__dict__, (n,)
         for name, dtype, tail in self.columns():
-            array = getattr(self, name)
-            if array.dtype != dtype or array.shape != (n, *tail):
+            array = own[name]
+            if (array.dtype is not dtype and array.dtype != dtype) or array.shape != ((n, *tail) if tail else flat):
                 raise ValueError(
                     f"{type(self).__name__}.{name}: found {array.dtype} {array.shape}, expected {dtype} {(n, *tail)}"
                 )

@@ -96,6 +96,8 @@ class Layout:
 
         Noise goes with 1 / sqrt(SNR): Skolnik, Radar Handbook, chapter on tracking accuracy.
         """
+        if np.isnan(snr_db).all():
+            return np.tile(self.sensor_sigma[sensor], (len(snr_db), 1))
         weaker_db = self.reference_snr_db[sensor] - snr_db
         worse = np.fmin(np.fmax(10.0 ** (weaker_db / 20.0), 1.0), WORST_SIGMA)
         sigma: FloatArray = worse[:, None] * self.sensor_sigma[sensor]

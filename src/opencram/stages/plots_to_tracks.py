@@ -352,6 +352,8 @@ def _give_birth(state: TracksState, free: IntArray, look: Look) -> IntArray:
 def _among_flyers(bank: Bank, pos_enu_m: FloatArray) -> BoolArray:
     """Which places (n, 3) have a confirmed track near that flies slowly, as birds do."""
     flyers = bank.mean[(bank.status == CONFIRMED) & (bank.whole[:, FLEW] >= FLYER_NS), CRUISE, :3]
+    if not len(flyers):
+        return np.zeros(len(pos_enu_m), np.bool_)
     near = np.abs(pos_enu_m[:, None] - flyers) < AMONG_M
     return np.asarray(np.any(np.all(near, axis=2), axis=1), np.bool_)
 

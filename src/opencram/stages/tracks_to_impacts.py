@@ -20,7 +20,7 @@ from opencram.tables import (
     Tracks,
 )
 from opencram.tracking.fits import Fits, Weighed, Young
-from opencram.tracking.flyers import flyer_of, smallest_drone_db
+from opencram.tracking.flyers import NAMELESS, Name, flyer_of, smallest_drone_db
 from opencram.tracking.follow import B_COUNT, B_NEXT, B_STATE, FEWEST_PLOTS, FITTED
 from opencram.tracking.hypotheses import (
     LEAST_WEIGHT,
@@ -41,10 +41,9 @@ NAMED_AT, FAMILY_AT = 0.34, 0.78
 EARLY_NS, FAMILY_EARLY = 2_000_000_000, 0.995
 """Before so long its family must be this likely: a bullet's first plots fit a shell as well."""
 PATIENCE_PLOTS, PATIENCE_NS = 8, 3_000_000_000
-"""What does not fly ballistically is named only after this many plots and this long."""
-DOUBT_PLOTS = 5
-"""A name holds until so many of its own plots in a row say otherwise: in a flock a track lives on plots that it shares
-and is drawn from bird to bird, faster than any of them flies; and a drone on a bird's track is soon told."""
+"""What does not fly ballistically is named only after this many plots and this long. A name is given up only after as
+many and as long that say otherwise, with none shared among them: a radar that sees a flock as one draws a track from
+bird to bird, faster than any of them flies."""
 SLOW_MPS = 5.0
 """What climbs or sinks by less than this hovers or flies level, however slow it is;"""
 LEVEL_CLIMB_SHARE = 0.35
@@ -59,8 +58,8 @@ class ImpactsState:
     """What prediction keeps between scans."""
 
     fits: Fits = field(default_factory=Fits)
-    flyers: dict[int, tuple[int, int]] = field(default_factory=dict)
-    """Tracks that were seen to fly under power: the class of each, and with how many plots it last fitted."""
+    flyers: dict[int, Name] = field(default_factory=dict)
+    """Tracks that were seen to fly under power, and what each is called."""
     rounds: Rounds = field(default_factory=Rounds)
     """Gunfire in the air."""
 
@@ -260,7 +259,8 @@ def _name_other(state: ImpactsState, tracks: Tracks, row: int) -> int:
     track = int(tracks.track[row])
     slot = state.fits.slot_of.get(track)
     size = np.zeros(SIZE) if slot is None else state.fits.arrays["size"][slot]
-    if slot is not None and track not in state.flyers:
+    known = state.flyers.get(track, NAMELESS)
+    if slot is not None and known.cls == UNKNOWN:
         odds = float(state.fits.arrays["stream"][slot, S_ODDS])
         if size[Z_COUNT] >= 1.0 and odds + stream_evidence(size) > size_evidence(size, smallest_drone_db()):
             return class_index("gunfire")
@@ -271,12 +271,21 @@ def _name_other(state: ImpactsState, tracks: Tracks, row: int) -> int:
     patient = plots >= PATIENCE_PLOTS and tracks.time_ns[row] - tracks.born_ns[row] >= PATIENCE_NS
     if patient and abs(float(velocity[2])) <= max(LEVEL_CLIMB_SHARE * speed, SLOW_MPS):
         sigma = float(np.sqrt(max(spread[0, 0], spread[1, 1])))
-        own, (called, sure) = int(tracks.n_plots[row]), state.flyers.get(track, (UNKNOWN, -DOUBT_PLOTS))
-        cls = flyer_of(speed, sigma, float(tracks.mean[row, 2]), size, called)
-        if cls != UNKNOWN and (cls == called or own >= sure + DOUBT_PLOTS):
-            state.flyers[track] = cls, own
-        elif own >= sure + DOUBT_PLOTS:
-            state.flyers.pop(track, None)
-        if len(state.flyers) > MAX_FLYERS:
-            del state.flyers[min(state.flyers)]
-    return state.flyers.get(track, (UNKNOWN, 0))[0]
+        seen = flyer_of(speed, sigma, float(tracks.mean[row, 2]), size, known.cls)
+        _call(state, track, known, seen, int(tracks.n_plots[row]), int(tracks.time_ns[row]))
+    return state.flyers.get(track, NAMELESS).cls
+
+
+def _call(state: ImpactsState, track: int, known: Name, seen: int, plots: int, now_ns: int) -> None:
+    """Take in what a track with so many plots of its own seems to be now."""
+    given, shares = known.cls != UNKNOWN, plots == known.plots
+    if given and (seen == known.cls or shares):
+        state.flyers[track] = Name(known.cls, plots, plots, now_ns)
+    elif given and (plots < known.sure_plots + PATIENCE_PLOTS or now_ns < known.sure_ns + PATIENCE_NS):
+        state.flyers[track] = known._replace(plots=plots)
+    elif seen != UNKNOWN:
+        state.flyers[track] = Name(seen, plots, plots, now_ns)
+    else:
+        state.flyers.pop(track, None)
+    if len(state.flyers) > MAX_FLYERS:
+        del state.flyers[min(state.flyers)]

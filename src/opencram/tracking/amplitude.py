@@ -32,8 +32,11 @@ def ln_faint(layout: Layout, sensor: int, range_m: FloatArray, snr_db: FloatArra
 
     Beyond the threshold a false plot's power is exponential with mean 1, that of a Swerling 1 target with 1 + its SNR.
     """
+    told = ~np.isnan(snr_db)
+    if not told.any():
+        return np.zeros(len(snr_db))
     ref_m, ref_db = layout.reference[sensor]
     least = 10.0 ** ((layout.reference_snr_db[sensor] + _smallest_db() - ref_db) / 10.0) * (ref_m / range_m) ** 4
-    beyond = np.maximum(10.0 ** (np.nan_to_num(snr_db, nan=99.0) / 10.0) - THRESHOLD, 0.0)
+    beyond = np.maximum(10.0 ** (np.where(told, snr_db, 99.0) / 10.0) - THRESHOLD, 0.0)
     faint: FloatArray = np.clip(np.log1p(least) - beyond * least / (1.0 + least), 0.0, MOST_LN)
     return faint

@@ -44,13 +44,16 @@ class ClutterMap:
     """Plots a look, as of `time_ns`, (k,)."""
     time_ns: int = 0
     waiting: IntArray = field(default_factory=lambda: np.empty((0, 3), np.int64))
-    """Key, track and time (ns) of each plot, (w, 3)."""
+    """Key, track and time (ns) of each plot, (w, 3);"""
+    fresh: list[IntArray] = field(default_factory=list)
+    """and of those of the newest looks, look by look."""
 
 
 def cells_of(sigma: FloatArray) -> FloatArray:
     """The sizes (4) of a sensor's cells, by its sigmas (4); zero where it does not measure."""
-    size = CELL_SIGMAS * np.nan_to_num(sigma)
-    size[3] = 0.0 if math.isnan(sigma[3]) else RATE_CELL_MPS
+    size = CELL_SIGMAS * sigma
+    size[3] = RATE_CELL_MPS if size[3] > 0.0 else 0.0
+    size[np.isnan(size)] = 0.0
     return size
 
 
@@ -101,10 +104,13 @@ def learn(clutter: ClutterMap, own: IntArray, track: IntArray, moving: IntArray,
     """
     if now_ns <= clutter.time_ns:
         return
-    fresh = np.column_stack([own, track, np.full(len(own), now_ns)])
-    clutter.waiting = np.concatenate([clutter.waiting, fresh[~_among(track, moving)]])
+    still = np.flatnonzero(~_among(track, moving))
+    fresh = np.full((len(still), 3), now_ns)
+    fresh[:, 0], fresh[:, 1] = own[still], track[still]
+    clutter.fresh.append(fresh)
     if clutter.time_ns and now_ns - clutter.time_ns < COUNT_LOOKS * update_ns:
         return
+    clutter.waiting, clutter.fresh = np.concatenate([clutter.waiting, *clutter.fresh]), []
     due = clutter.waiting[:, 2] <= now_ns - max(WAIT_NS, WAIT_LOOKS * update_ns)
     counted = clutter.waiting[due & ~_among(clutter.waiting[:, 1], moving), 0]
     clutter.waiting = clutter.waiting[~due]

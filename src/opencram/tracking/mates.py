@@ -18,7 +18,8 @@ from opencram.tracking.lifecycle import LN_BETA_SIGMA
 
 NEAR_M = 1_500.0
 """Further apart, objects are no salvo, and do not touch each other's numbers."""
-FEWEST_MATES = 2
+FEWEST_MATES, MOST_MATES = 2, 16
+"""So many are asked at most, those first that began next after it: more would tell hardly more, and take longer."""
 LEAST_KNOWN = 4.0
 """A mate's plots must have told this much, 1 / variance, of its ln(beta)."""
 LEAST_SPREAD = 0.03
@@ -29,8 +30,8 @@ ALIEN_CHI2 = 9.0
 
 @device
 def _mates(whole: IntArray, mean: FloatArray, cov: FloatArray) -> FloatArray:
-    """All that can be a mate, (k, 6): row, place (3), ln(beta) and its variance."""
-    found, n = np.empty((len(whole), 6)), 0
+    """All that can be a mate, (k, 7): row, place (3), ln(beta), its variance and one over that."""
+    found, n = np.empty((len(whole), 7)), 0
     for i in range(len(whole)):
         falls = whole[i, STATUS] == CONFIRMED and whole[i, MODEL] == BALLISTIC and whole[i, DEBRIS] == 0
         if not falls or 1.0 / cov[i, BALLISTIC, 6, 6] - 1.0 / LN_BETA_SIGMA**2 < LEAST_KNOWN:
@@ -39,6 +40,7 @@ def _mates(whole: IntArray, mean: FloatArray, cov: FloatArray) -> FloatArray:
         for a in range(3):
             found[n, 1 + a] = mean[i, BALLISTIC, a]
         found[n, 4], found[n, 5] = mean[i, BALLISTIC, 6], cov[i, BALLISTIC, 6, 6]
+        found[n, 6] = 1.0 / found[n, 5]
         n += 1
     return found[:n]
 
@@ -47,7 +49,9 @@ def _mates(whole: IntArray, mean: FloatArray, cov: FloatArray) -> FloatArray:
 def _expected(i: int, x: FloatArray, mates: FloatArray, near: IntArray, out: FloatArray) -> bool:
     """ln(beta) that its mates expect of track i and its variance, into `out` (2); whether there are enough of them."""
     n, total, first, second, squares = 0, 0.0, 0.0, 0.0, 0.0
-    for k in range(len(mates)):
+    own = np.searchsorted(mates[:, 0], i)
+    for step in range(len(mates)):
+        k = (own + step) % len(mates)
         e = x[0] - mates[k, 1]
         if abs(e) > NEAR_M or mates[k, 0] == i:
             continue
@@ -55,11 +59,13 @@ def _expected(i: int, x: FloatArray, mates: FloatArray, near: IntArray, out: Flo
             continue
         near[n] = k
         n += 1
-        known, ln_beta = 1.0 / mates[k, 5], mates[k, 4]
+        ln_beta, known = mates[k, 4], mates[k, 6]
         total += known
         first += known * ln_beta
         second += known * ln_beta * ln_beta
         squares += known * known
+        if n == MOST_MATES:
+            break
     if n < FEWEST_MATES:
         return False
     excess = second - first * first / total - (n - 1)
@@ -90,6 +96,7 @@ def ask_mates(
         if not _expected(i, mean[i, BALLISTIC], mates, near, out):
             continue
         off, var = out[0] - x[r, 6], out[1] + spread[r, 6, 6]
+        sure = 1.0 / var
         if math.isnan(off) or off * off > ALIEN_CHI2 * var:
             continue
         for a in range(STATES):
@@ -97,4 +104,4 @@ def ask_mates(
         for a in range(STATES):
             x[r, a] += column[a] * off / var
             for b in range(STATES):
-                spread[r, a, b] -= column[a] * column[b] / var
+                spread[r, a, b] -= column[a] * column[b] * sure
