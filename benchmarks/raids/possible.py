@@ -26,7 +26,18 @@ GATE_SIGMA = 4.0
 """A plot within so many of its sigmas of the object's true place is the object's own."""
 FEWEST = 3
 """A position, a velocity and one more: with fewer plots nothing that flies can be told from a false plot."""
+RUN, LONGEST_GAP_S, GAP_LOOKS = 4, 3.0, 4.0
+"""An object can be followed from the first plot that begins a run: four, none longer after the one before than 3 s or
+four looks. Single plots long apart are among hundreds of false ones: no tracker can know that they belong together."""
 DRONE_FEWEST = 5
+
+
+def in_a_run(plots: Plots, update_s: float) -> Plots:
+    """Plots of an object, in order of time, from the first on that begins a run; none where there is no run."""
+    longest_ns = round(max(LONGEST_GAP_S, GAP_LOOKS * update_s) * 1e9)
+    near = np.diff(plots.time_ns) <= longest_ns
+    runs = np.flatnonzero(np.convolve(near, np.ones(RUN - 1), "valid") >= RUN - 1) if len(near) >= RUN - 1 else []
+    return plots.take(np.arange(runs[0], len(plots))) if len(runs) else plots.take(np.empty(0, np.int64))
 
 
 def own_plots(plots: Plots, sky: Sky, body: int, layout: Layout) -> Plots:

@@ -14,7 +14,7 @@ from opencram.site import Site
 from opencram.tables import Plots, ZoneWarning
 from opencram.warning.rules import zone_rules
 from raids.draw import Raid, raid
-from raids.possible import falling_ns, flying_ns, own_plots
+from raids.possible import falling_ns, flying_ns, in_a_run, own_plots
 from raids.watch import Trace, Watched, keep, watch
 
 ENDS = ("cancel", "all-clear")
@@ -34,6 +34,8 @@ class Hit(msgspec.Struct):
     flight_s: float
     first_plot_s: float | None
     possible_s: float | None
+    followed_s: float | None
+    """As `possible_s`, of the plots from the first on that begins a run: nothing can be followed before."""
     passed_s: float | None
     """When the chance that the pipeline saw first passed the threshold, for whatever object."""
     warned_s: float | None
@@ -42,6 +44,11 @@ class Hit(msgspec.Struct):
     def possible(self) -> bool:
         """Whether a bound-perfect prediction leaves the time to shelter."""
         return self.possible_s is not None and self.possible_s >= self.shelter_s
+
+    @property
+    def followed(self) -> bool:
+        """Whether one that knows of the object from when it can be followed does."""
+        return self.followed_s is not None and self.followed_s >= self.shelter_s
 
     @property
     def in_time(self) -> bool:
@@ -133,6 +140,8 @@ def _hits(watched: Watched) -> Iterator[Hit]:
         zones = {layout.zone_index[zone]: rules[layout.zone_index[zone]].alert_p for zone in thing.zones}
         drone = sky.bodies[body].threat.family == "drone"
         known = (flying_ns if drone else falling_ns)(sky.bodies[body], own, sky, layout, zones)
+        run = own if drone else in_a_run(own, site.sensors[0].update_s)
+        followed = known if len(run) == len(own) else falling_ns(sky.bodies[body], run, sky, layout, zones)
         for index in zones:
             zone, late_s = site.zones[index], rules[index].sound_s
             left = _before(thing.end_ns, late_s)
@@ -148,6 +157,7 @@ def _hits(watched: Watched) -> Iterator[Hit]:
                 flight_s=(thing.end_ns - thing.launch_ns) * 1e-9,
                 first_plot_s=left(int(own.received_ns[0]) if len(own) else None),
                 possible_s=left(known.get(index)),
+                followed_s=left(followed.get(index)),
                 passed_s=left(_passed_ns(watched.trace, index, rules[index].alert_p)),
                 warned_s=left(alert_before(watched.warnings, zone.id, thing.end_ns)),
             )
