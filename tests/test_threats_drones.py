@@ -80,12 +80,14 @@ def test_what_comes_on_as_attack_drones_do_counts_within_twelve_seconds(speed: f
         {"for_s": 8},
         {"status": TENTATIVE},
         {"model": BALLISTIC},
+        {"n_plots": 50},
         {"cls": class_index("bird")},
         {"cls": class_index("aircraft")},
         {"cls": class_index("helicopter")},
     ],
 )
 def test_unknown_that_does_not_fly_as_drones_do_is_none(more: dict[str, Any]) -> None:
+    """With as many plots of its own as before, it lives on those that it shares, as a track in a flock does."""
     assert rows(come(Run(), cls=UNKNOWN)) != {}
     assert rows(come(Run(), **({"cls": UNKNOWN} | more))) == {}
 

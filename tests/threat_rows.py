@@ -39,13 +39,13 @@ def track(
     mean: Sequence[float] = (-3000.0, 0.0, 1000.0, 200.0, 0.0, -50.0, 8.5),
     **more: Any,
 ) -> Tracks:
-    """A confirmed ballistic track seen at `seconds`, first seen 10 s before."""
+    """A confirmed ballistic track seen at `seconds`, first seen 10 s before and ten times a second."""
     row: dict[str, Any] = {
         "time_ns": at(seconds),
         "track": number,
         "status": CONFIRMED,
         "model": BALLISTIC,
-        "n_plots": 50,
+        "n_plots": 50 + round(10 * seconds),
         "existence": 1.0,
         "p_ballistic": 1.0,
         "cls": ROCKET,

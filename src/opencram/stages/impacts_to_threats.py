@@ -55,6 +55,8 @@ SLOWEST_SHARE = 0.8
 """A named drone flies at this share of its class's least speed at least: head wind slows it."""
 LEVEL_SHARE = 0.35
 """An unknown object that sinks faster than this share of its ground speed falls rather than flies."""
+OWN_SHARE = 0.25
+"""And of the plots along its course so many must be its own: in a flock a track has next to none."""
 VELOCITY_SETTLES_S = 3.0
 """A drone's velocity is averaged over about this long: a filter that allows for turns leaves it noisy."""
 COURSE_SIGMA_RAD = math.radians(25.0)
@@ -187,7 +189,7 @@ def _remember(state: ThreatsState, tracks: Tracks, now_ns: int, site: Site) -> N
             ballistic=bool(tracks.model[row] == BALLISTIC),
             cls=int(tracks.cls[row]),
             steady_enu_mps=steady,
-            course=note(last.course if last else None, time_ns, tracks.mean[row]),
+            course=note(last.course if last else None, time_ns, tracks.mean[row], int(tracks.n_plots[row])),
             own=still_own(last.own if last else None, time_ns, tracks.mean[row], steady, site),
         )
     state.seen = {track: s for track, s in state.seen.items() if s.time_ns > now_ns - FORGET_NS}
@@ -330,7 +332,8 @@ def _flying(state: ThreatsState, tracks: Tracks, site: Site, now_ns: int) -> Sta
     for row in _drone_rows(alive):
         seen = state.seen[int(alive.track[row])]
         comes = comes_on(seen.course, seen.time_ns, _slowest_mps(seen.cls, site), FASTEST_MPS)
-        if comes and not seen.own.yes and (seen.cls != UNKNOWN or _level(seen.steady_enu_mps)):
+        alone = seen.course.own_share >= OWN_SHARE and _level(seen.steady_enu_mps)
+        if comes and not seen.own.yes and (seen.cls != UNKNOWN or alone):
             together = together.plus(_reach(alive, row, seen.steady_enu_mps, layout_of(site), now_ns))
     return together
 

@@ -29,27 +29,40 @@ class Course:
 
     times_ns: IntArray = field(default_factory=lambda: np.empty(0, np.int64))
     places_enu_m: FloatArray = field(default_factory=lambda: np.empty((0, 2)))
+    counts: IntArray = field(default_factory=lambda: np.empty((0, 2), np.int64))
+    """At each place how often it had been seen, and how many plots of its own it had had, (k, 2)."""
+    looks: int = 0
+    """How often it has been seen."""
     straight_ns: int = -1
     """When it last had held a straight course for ten seconds or more; -1: never."""
     speed_mps: float = 0.0
     """Over the ground, along that straight course."""
+    own_share: float = 0.0
+    """How many of the plots along it were not another track's as well."""
 
 
-def note(course: Course | None, time_ns: int, enu_m: FloatArray) -> Course:
-    """The course with one more position (2,) or (3,), changed in place; sampled each SAMPLE_NS."""
+def note(course: Course | None, time_ns: int, enu_m: FloatArray, plots: int) -> Course:
+    """The course with one more position (2,) or (3,), changed in place; sampled each SAMPLE_NS.
+
+    `plots` is how many plots of its own the track has had.
+    """
     if course is None:
         course = Course()
+    course.looks += 1
     if len(course.times_ns) and time_ns - int(course.times_ns[-1]) < SAMPLE_NS:
         return course
     course.times_ns = np.append(course.times_ns, time_ns)[-KEPT:]
     course.places_enu_m = np.vstack([course.places_enu_m, enu_m[:2]])[-KEPT:]
+    course.counts = np.vstack([course.counts, [course.looks, plots]])[-KEPT:]
     for window_s in WINDOWS_S:
         first = int(np.searchsorted(-course.times_ns[::-1], window_s * 1e9 - time_ns))
         if first >= len(course.times_ns):
             break
-        speed = _straight_speed(course, len(course.times_ns) - 1 - first)
+        start = len(course.times_ns) - 1 - first
+        speed = _straight_speed(course, start)
         if speed is not None:
-            course.straight_ns, course.speed_mps = time_ns, speed
+            looks, own = (course.counts[-1] - course.counts[start]).tolist()
+            course.straight_ns, course.speed_mps, course.own_share = time_ns, speed, own / looks
             break
     return course
 
