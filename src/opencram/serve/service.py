@@ -161,7 +161,11 @@ class Service:
                 notes, counts = notes + self.outlets.notes, counts | self.outlets.counts
             clocks_s = self.state.aligned.registration.applied[:, 3]
             picture = self._painter.picture(self.desk, now_ns, notes, counts, clocks_s)
-            self.web.show(msgspec.structs.replace(picture, stages=self._watch.times(), queues=self._queues()))
+            self.web.show(
+                msgspec.structs.replace(
+                    picture, stages=self._watch.times(), queues=self._queues(), recording=self.keeper.seen
+                )
+            )
             if self.outlets is not None:
                 self.outlets.show(picture.tracks)
         self._note_down()
@@ -179,7 +183,9 @@ class Service:
         ahead_s = self.clock.ahead_ns() * 1e-9
         set_by = f"the machine's clock was set by {-ahead_s:.1f} s; it is followed slowly"
         self._note("clock", set_by if abs(ahead_s) > CLOCK_S else "")
-        self._note("recording", self.keeper.fault)
+        self._note("recording", self.keeper.fault or self.keeper.kept.fault)
+        while self.keeper.news:
+            self.console.say(self.keeper.news.popleft(), self.keeper.now_ns, what="recording")
 
     def _note(self, about: str, sentence: str) -> None:
         """Have a sentence on the page while it is so."""
@@ -258,7 +264,7 @@ class Service:
         self.notes["fault"] = f"tick {self.keeper.seq} could not be worked out and was left out{lost}"
         self.state = found.state or State(defended=self.source.defended)
         self.state.warnings = load_warnings(self._stood)
-        self.keeper.save(self.state)
+        self.keeper.anew(self.state)
         self.post.tick()
         self._note_down()
         for act in acts:

@@ -10,7 +10,7 @@ import signal
 import socket
 import ssl
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from opencram.serve.keep import Keeper, Play, Resumed
 from opencram.serve.outlets import Outlets, ways_of
 from opencram.serve.picture import hello_of
 from opencram.serve.radars import over_udp, radar_endpoints
+from opencram.serve.rolls import Rolling
 from opencram.serve.secrets import OPERATOR, secrets_folder, token
 from opencram.serve.service import LINK_SOURCE, Service, threadsafe
 from opencram.serve.sources import NoSensors, Played
@@ -65,6 +66,7 @@ class Asked:
     log_format: str = "text"
     asterix: tuple[str, ...] = ()
     burst_ms: float = 10.0
+    rolling: Rolling = field(default_factory=Rolling)
 
 
 def serve(asked: Asked) -> None:
@@ -79,7 +81,7 @@ def serve(asked: Asked) -> None:
     tls = _tls(asked)
     check_door(asked.http, secrets_folder(), tls is not None)
     provenance = Provenance.LIVE if scenario is None else Provenance.SIMULATION
-    keeper = Keeper(asked.record or state_folder(site.name), site, provenance)
+    keeper = Keeper(asked.record or state_folder(site.name), site, provenance, asked.rolling)
     http = _listen(asked.http)
     sirens = _listen(_next_port(http))
     warmup()
