@@ -319,6 +319,23 @@ def check(
         raise typer.Exit(2)
 
 
+@app.command(epilog="Example: opencram recover runs/live/recording-20201117T180000-0000000001.mcap")
+def recover(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A recording that was cut or damaged.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the whole one there; in FILE's place when not given.")
+    ] = None,
+) -> None:
+    """Make a cut or damaged recording whole as far as it can be read, and say what was kept and what is lost.
+
+    The old file stays beside it as FILE.damaged.
+    """
+    from opencram.record.recover import recover as make_whole
+
+    found = make_whole(file, out)
+    typer.echo(f"{found.out or file}: {found.sentence}")
+
+
 @app.command(epilog="Example: opencram asterix capture.pcap | less")
 def asterix(
     source: Annotated[

@@ -125,6 +125,10 @@ class Recorder:
         self._seq = seq
         self._put("/snapshot", now_ns, Snapshot(seq, now_ns, zstandard.compress(state, 1)))
 
+    def copy(self, topic: str, seq: int, log_ns: int, data: bytes) -> None:
+        """Record a message of another recording as it is."""
+        self._writer.add_message(self._channels[topic], log_ns, data, log_ns, seq)
+
     def site(self, seq: int, now_ns: int, site_docs: Mapping[str, str]) -> None:
         """Record that from tick `seq` on another site holds, or another state; its snapshot has to follow."""
         self._seq = seq
@@ -171,8 +175,7 @@ class Recorder:
         return int(self._writer.register_channel(topic, "json", schema))
 
     def _put(self, topic: str, log_ns: int, message: object) -> None:
-        data = msgspec.json.encode(message)
-        self._writer.add_message(self._channels[topic], log_ns, data, log_ns, self._seq)
+        self.copy(topic, self._seq, log_ns, msgspec.json.encode(message))
 
 
 def _columns(name: str, table: Table) -> dict[str, list[Any]]:
@@ -197,6 +200,8 @@ class Recording:
         """Whether the file ended before its end; known once all ticks were read."""
         self.share_read = 0.0
         """How far into the file the last reader came, 0 to 1."""
+        self.read_bytes = 0
+        """And how many bytes of it were good."""
         self.truth: dict[str, Any] | None = None
         """What the world knew at the end; known once all ticks were read, None where it was not recorded."""
         head = self._read_head()
@@ -279,6 +284,7 @@ class Recording:
                         yield from _messages_in([record], topics)
                     elif record.message_end_time >= from_ns or len(topics) < len(TOPICS):
                         yield from _messages_in(breakup_chunk(record, validate_crc=True), topics)
+                    self.read_bytes = file.tell()
                 self.truncated = False
             except (
                 McapError,
