@@ -1,4 +1,4 @@
-"""A recording that was cut or damaged, made whole as far as it can be read: with an index, an end, and what it has lost."""
+"""A recording that was cut or damaged, made whole as far as it can be read, and what it has lost."""
 
 from __future__ import annotations
 
@@ -36,9 +36,8 @@ class Recovered:
             return f"whole, with {self.ticks} ticks{span}; nothing to do"
         if not self.lost_bytes:
             return f"kept all {self.ticks} ticks{span}; only the file's end was missing"
-        return (
-            f"kept {self.ticks} ticks{span}; lost the {self.lost_bytes} bytes behind them, {self.kept_bytes} were good"
-        )
+        size = self.kept_bytes + self.lost_bytes
+        return f"kept {self.ticks} ticks{span}; lost the last {self.lost_bytes} of {size} bytes"
 
 
 def recover(path: Path, out: Path | None = None) -> Recovered:
