@@ -21,7 +21,7 @@ MAX_FRAME_BYTES = 64 * 1024 * 1024
 """No message of ours comes near (2,000 zones of 1,000 corners are some 40 MB); a longer one is damage."""
 
 Source = Literal["simulation", "replay", "live"]
-ActKind = Literal["alarm", "all-clear", "drill", "self-test"]
+ActKind = Literal["alarm", "all-clear", "drill", "self-test", "reload-zones"]
 DrillPhase = Literal["notice", "sounding", "over", "stopped"]
 
 

@@ -76,10 +76,13 @@ class Service:
         self.outlets: Outlets | None = None
         self.notes: dict[str, str] = {}
         """What is degraded, a sentence each, by what it is about."""
-        mute = [zone.id for zone in site.zones if not any(zone.id in siren.zones for siren in site.sirens)]
-        self._note("zones", f"no siren sounds for {', '.join(mute)}" if mute else "")
+        self._note("zones", _mute(site))
         self._painter, self._watch = Painter(site), Stopwatch()
         self._asked: deque[Act] = deque(maxlen=1_000)
+        self.between_ticks: deque[Callable[[], None]] = deque()
+        """What is to be done before the next tick begins."""
+        self.reload: Callable[[Act], None] | None = None
+        """Reads the zones again, where they can be; answers the act."""
         self._journal: list[dict[str, object]] = []
         self._sent_ns: dict[str, int] = {}
         self._turn_ns, self._shown_ns, self.ticks = 0, 0, 0
@@ -122,6 +125,8 @@ class Service:
 
     def turn(self, tick_ns: int) -> Outbox | None:
         """One tick: taken, logged, stepped, logged, told to the sirens, and then to everybody else."""
+        while self.between_ticks:
+            self.between_ticks.popleft()()
         self._turn_ns, self.ticks = self.clock.now_ns(), self.ticks + 1
         self._watch.start()
         self._watch.add("late", max(0.0, (self._turn_ns - tick_ns) * 1e-9))
@@ -268,7 +273,7 @@ class Service:
         self.post.tick()
         self._note_down()
         for act in acts:
-            self._reply(act, False, "a fault kept it from being carried out; ask again")
+            self.answer(act, False, "a fault kept it from being carried out; ask again")
 
     # ---- operators ------------------------------------------------------------------------------------------------
 
@@ -277,6 +282,10 @@ class Service:
         now_ns = self.clock.now_ns()
         if act.kind in ("alarm", "all-clear"):
             self._asked.append(act)
+            return
+        if act.kind == "reload-zones":
+            if self.reload is not None:
+                self.reload(act)
             return
         if act.kind == "drill":
             why_not = self._no_drill_in(act.targets) or self.desk.start_drill(
@@ -288,7 +297,7 @@ class Service:
             why_not = "; ".join(filter(None, refusals))
             done = f"testing {', '.join(act.targets)}"
         self.post.flush()
-        self._reply(act, not why_not, why_not or done)
+        self.answer(act, not why_not, why_not or done)
         self._tell_drills()
 
     def _no_drill_in(self, zones: Sequence[str]) -> str:
@@ -299,7 +308,15 @@ class Service:
         drilled = [zone for drill in self.desk.state.drills.values() for zone in zones if zone in drill.zones]
         return f"{', '.join(drilled)}: found a drill that is not over, expected none" if drilled else ""
 
-    def _reply(self, act: Act, done: bool, sentence: str) -> None:
+    def change_site(self, site: Site) -> None:
+        """Other zones from the next tick on; all else of the site is as it was."""
+        self.site = site
+        self._note("zones", _mute(site))
+        self.desk.change_site(site)
+        self.keeper.anew(self.state, site)
+
+    def answer(self, act: Act, done: bool, sentence: str) -> None:
+        """Say what came of an act."""
         self.console.say(f"{act.by}: {act.kind} {', '.join(act.targets)}: {sentence}", self.clock.now_ns())
         if self.web is not None:
             self.web.reply(act, done, sentence)
@@ -309,10 +326,10 @@ class Service:
             refused = [r for r in outbox.rejects if r.source == act.by and _names_one(r, act.targets)]
             told = [w for w in outbox.warnings if w.zone in act.targets]
             if refused:
-                self._reply(act, False, f"{refused[0].reason} ({refused[0].sample})")
+                self.answer(act, False, f"{refused[0].reason} ({refused[0].sample})")
             else:
                 stands = f"{act.kind} for {', '.join(act.targets)}: it stands already"
-                self._reply(act, True, told[0].reason if told else stands)
+                self.answer(act, True, told[0].reason if told else stands)
 
     # ---- what is told, after the sirens ---------------------------------------------------------------------------
 
@@ -410,6 +427,12 @@ def _inputs_of(acts: Sequence[Act], tick_ns: int) -> list[Input]:
         for act in acts
         for zone in act.targets
     ]
+
+
+def _mute(site: Site) -> str:
+    """Which zones have no siren, a sentence; nothing where all have."""
+    mute = [zone.id for zone in site.zones if not any(zone.id in siren.zones for siren in site.sirens)]
+    return f"no siren sounds for {', '.join(mute)}" if mute else ""
 
 
 def _names_one(reject: Reject, zones: Sequence[str]) -> bool:

@@ -22,9 +22,11 @@ from opencram.outputs.source import Provenance, Source, sender_of
 from opencram.serve.access.accounts import read_accounts
 from opencram.serve.door import Door, check_door, is_reachable, listener, names_in, tls_context
 from opencram.serve.keep import Keeper, Play, Resumed
+from opencram.serve.link import Act
 from opencram.serve.outlets import Outlets, ways_of
 from opencram.serve.picture import hello_of
 from opencram.serve.radars import over_udp, radar_endpoints
+from opencram.serve.reload import Reloader
 from opencram.serve.rolls import Rolling
 from opencram.serve.secrets import OPERATOR, secrets_folder, token
 from opencram.serve.service import LINK_SOURCE, Service, threadsafe
@@ -180,6 +182,8 @@ async def _run(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, service.stop)
+    service.reload = Reloader(service, asked.site).ask
+    loop.add_signal_handler(signal.SIGHUP, lambda: service.act(_hung_up(clock)))
     ways = WebSocketSirens(tokens, service.post.received, service.post.lost)
     service.post.add([ways])
     await ways.start(sirens, tls)
@@ -219,6 +223,11 @@ async def _until_stopped(service: Service, ways: WebSocketSirens, broker: asynci
             await asyncio.to_thread(service.web.close)
         service.source.close()
         await ways.stop()
+
+
+def _hung_up(clock: SteadyClock) -> Act:
+    """SIGHUP: the zones are to be read again."""
+    return Act(act="", kind="reload-zones", targets=(), by="SIGHUP", time_ns=clock.now_ns())
 
 
 def _note(scenario: Scenario | None) -> str:
