@@ -45,6 +45,8 @@ from opencram.world.scenario import load_scenario
 SITE, SCENARIO = "baghdad-embassy", "baghdad-2020-11-17"
 READY_S = 60.0
 SETTLE_S = 1.5
+ZONE = "embassy"
+"""An operator raises its alarm in front of each kill: something stands every time."""
 
 
 @dataclass
@@ -127,6 +129,7 @@ class Sirens:
         asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
 
     async def _end(self) -> None:
         for task in self._tasks:
@@ -194,6 +197,15 @@ class Serve:
             self._process.wait(20.0)
         self._notified.close()
 
+    def alarm(self, zone: str) -> None:
+        """An operator's alarm; it is answered when it has been carried out."""
+        secret = (self.tokens / "operator.token").read_text().strip()
+        headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
+        body = json.dumps({"zone": zone}).encode()
+        asked = urllib.request.Request(f"http://127.0.0.1:{self.http}/api/alarm", body, headers, method="POST")
+        with urllib.request.urlopen(asked, timeout=10.0):
+            pass
+
     def standing(self) -> frozenset[str]:
         """The zones under an alert, as its page has them; waits until there is one."""
         while True:
@@ -217,6 +229,8 @@ def run(folder: Path, kills: int, seed: int, lives_s: tuple[float, float], *opti
         ending.callback(sirens.close)
         for _ in range(kills):
             time.sleep(draw.uniform(*lives_s))
+            service.alarm(ZONE)
+            time.sleep(draw.uniform(0.0, 0.5))
             before = service.standing()
             killed = Kill(service.kill(), before)
             killed.ready_s, killed.worked_s = service.start()
