@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 COMMANDS = (
-    *("run", "replay", "report", "study", "serve", "siren", "alarm", "all-clear", "drill", "audit"),
+    *("run", "replay", "report", "study", "serve", "serve-sites", "siren", "alarm", "all-clear", "drill", "audit"),
     *("new-site", "check", "recover", "asterix", "coverage", "mqtt-passwords", "list", "warmup", "users", "tokens"),
 )
 

@@ -215,6 +215,18 @@ def serve(
     run_service(replace(asked, asterix=tuple(asterix or ()), burst_ms=burst_ms, rolling=rolling))
 
 
+@app.command("serve-sites", epilog="Example: opencram serve-sites sites.yaml")
+def serve_sites(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="YAML: the sites, each with its options of serve.")],
+    log_format: Annotated[Literal["text", "json"], typer.Option(help="How each line on stdout is written.")] = "text",
+) -> None:
+    """Run a service for each of several sites, each a process of its own; what dies is started again at once."""
+    from opencram.serve.sites import load_sites
+    from opencram.serve.supervisor import serve_sites as run_services
+
+    run_services(load_sites(file, log_format))
+
+
 @app.command(epilog="Example: opencram siren siren-embassy-north --sound")
 def siren(
     siren_id: Annotated[str, typer.Argument(metavar="ID", help="The siren's id in the site.")],

@@ -69,6 +69,8 @@ class Asked:
     asterix: tuple[str, ...] = ()
     burst_ms: float = 10.0
     rolling: Rolling = field(default_factory=Rolling)
+    label: str = ""
+    """Stands before each line, where several services share a terminal."""
 
 
 def serve(asked: Asked) -> None:
@@ -87,7 +89,7 @@ def serve(asked: Asked) -> None:
     http = _listen(asked.http)
     sirens = _listen(_next_port(http))
     warmup()
-    console = Console(as_json=asked.log_format == "json")
+    console = Console(as_json=asked.log_format == "json", label=asked.label)
     try:
         asyncio.run(_run(asked, site, scenario, endpoints, keeper, http, sirens, console, tls))
     finally:
