@@ -188,6 +188,12 @@ def serve(
     burst_ms: Annotated[
         float, typer.Option(min=1.0, max=1000.0, metavar="MS", help="The longest wait for a burst of plots to end.")
     ] = 10.0,
+    asterix_out: Annotated[
+        list[str] | None, typer.Option(metavar="HOST:PORT", help="Send tracks there as ASTERIX CAT062; repeat.")
+    ] = None,
+    asterix_code: Annotated[
+        str, typer.Option(metavar="SAC/SIC", help="The codes by which receivers of tracks know this system.")
+    ] = "0/0",
     roll_minutes: Annotated[
         float, typer.Option(min=0.1, max=1440.0, metavar="N", help="A new recording after so many minutes.")
     ] = 10.0,
@@ -212,7 +218,8 @@ def serve(
 
     asked = Asked(site, http, mqtt, record, play, seed, hooks, tuple(tak or ()), tls_cert, tls_key, log_format)
     rolling = Rolling(60.0 * roll_minutes, roll_mb * 1_000_000, keep_days)
-    run_service(replace(asked, asterix=tuple(asterix or ()), burst_ms=burst_ms, rolling=rolling))
+    asked = replace(asked, asterix=tuple(asterix or ()), burst_ms=burst_ms, rolling=rolling)
+    run_service(replace(asked, asterix_out=tuple(asterix_out or ()), asterix_code=asterix_code))
 
 
 @app.command("serve-sites", epilog="Example: opencram serve-sites sites.yaml")

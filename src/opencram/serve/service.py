@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from opencram.serve.keep import Keeper, Resumed
     from opencram.serve.outlets import Outlets
     from opencram.serve.sources import Source as InputSource
+    from opencram.serve.tracks_out import TracksOut
     from opencram.serve.webprocess import WebProcess
     from opencram.site import Site
     from opencram.steadyclock import SteadyClock
@@ -74,6 +75,7 @@ class Service:
         self.post = Post(self.desk, tokens, clock.now_ns, self._sent, self._heard)
         self.web: WebProcess | None = None
         self.outlets: Outlets | None = None
+        self.tracks_out: TracksOut | None = None
         self.notes: dict[str, str] = {}
         """What is degraded, a sentence each, by what it is about."""
         self._note("zones", _mute(site))
@@ -159,6 +161,8 @@ class Service:
         self._note_faults()
         now_ns = self.clock.now_ns()
         self._painter.add(outbox, self.keeper.now_ns)
+        if self.tracks_out is not None:
+            self.tracks_out.tell(outbox, self.keeper.now_ns)
         if self.web is not None and now_ns - self._shown_ns >= PICTURE_NS:
             self._shown_ns = now_ns
             notes, counts = tuple(self.notes.values()), self._counts()
@@ -214,7 +218,8 @@ class Service:
         ways = {f"{way.name}: not sent": getattr(way, "unsent", 0) for way in self.post.transports}
         cut = {f"{way.name}: refused": getattr(way, "refused", 0) for way in self.post.transports}
         radars = self.source.receiver.counts() if self.source.receiver is not None else {}
-        return {name: count for name, count in (ways | cut | radars).items() if count}
+        tracks = self.tracks_out.counts() if self.tracks_out is not None else {}
+        return {name: count for name, count in (ways | cut | radars | tracks).items() if count}
 
     # ---- a restart, and a fault -----------------------------------------------------------------------------------
 
@@ -407,6 +412,8 @@ class Service:
 
     def close(self) -> None:
         """Keep all there is."""
+        if self.tracks_out is not None:
+            self.tracks_out.close()
         self._note_down()
         self.keeper.close(self.state, self.desk.state)
 

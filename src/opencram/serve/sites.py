@@ -33,6 +33,8 @@ class SiteEntry(BaseModel):
     tls_cert: Path | None = None
     tls_key: Path | None = None
     asterix: tuple[str, ...] = ()
+    asterix_out: tuple[str, ...] = ()
+    asterix_code: str = "0/0"
     burst_ms: Annotated[float, Field(ge=1, le=1000)] = 10.0
     roll_minutes: Annotated[float, Field(ge=0.1, le=1440)] = 10.0
     roll_mb: Annotated[int, Field(ge=1, le=100_000)] = 256
@@ -40,7 +42,8 @@ class SiteEntry(BaseModel):
 
     def asked(self, folder: Path, log_format: str) -> Asked:
         """What `serve` is asked for; paths are relative to the file's folder."""
-        plain = {name: getattr(self, name) for name in ("http", "mqtt", "play", "seed", "tak", "asterix", "burst_ms")}
+        names = ("http", "mqtt", "play", "seed", "tak", "asterix", "asterix_out", "asterix_code", "burst_ms")
+        plain = {name: getattr(self, name) for name in names}
         paths: dict[str, Any] = {
             name: None if (path := getattr(self, name)) is None else folder / path
             for name in ("record", "hooks", "tls_cert", "tls_key")

@@ -33,6 +33,8 @@ from opencram.serve.service import LINK_SOURCE, Service, threadsafe
 from opencram.serve.sources import NoSensors, Played
 from opencram.serve.sources import Source as InputSource
 from opencram.serve.systemd import keep_alive, notify
+from opencram.serve.tracks_out import TracksOut, sac_sic
+from opencram.serve.udp import endpoint
 from opencram.serve.webprocess import WebProcess
 from opencram.site import Site, load_site
 from opencram.steadyclock import SteadyClock
@@ -69,6 +71,8 @@ class Asked:
     asterix: tuple[str, ...] = ()
     burst_ms: float = 10.0
     rolling: Rolling = field(default_factory=Rolling)
+    asterix_out: tuple[str, ...] = ()
+    asterix_code: str = "0/0"
     label: str = ""
     """Stands before each line, where several services share a terminal."""
 
@@ -81,6 +85,9 @@ def serve(asked: Asked) -> None:
     site = load_site(asked.site)
     ways_of(site, asked.hooks, asked.tak, time.time_ns)  # bad ones are told before anything is begun
     _broker(asked.mqtt, site)
+    sac_sic(asked.asterix_code)
+    for text in asked.asterix_out:
+        endpoint(text)
     endpoints = radar_endpoints(site, asked.asterix, playing=scenario is not None)
     tls = _tls(asked)
     check_door(asked.http, secrets_folder(), tls is not None)
@@ -178,6 +185,8 @@ async def _run(
     tokens = {siren.id: token(f"siren-{siren.id}").encode() for siren in site.sirens}
     token(OPERATOR)
     service = Service(site, source, clock, keeper, resumed, tokens, console)
+    if asked.asterix_out:
+        service.tracks_out = TracksOut(site, source.provenance, asked.asterix_out, asked.asterix_code)
     documents = scenario.documents() if scenario is not None else None
     keeper.begin(service.state, clock.now_ns(), play, documents)
 
