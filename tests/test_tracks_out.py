@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -144,7 +146,7 @@ def test_codes_that_are_none_are_refused(text: str) -> None:
 
 
 def test_a_play_s_tracks_are_marked_as_simulated_on_the_wire(heard: Heard, tmp_path: Path) -> None:
-    """What a real service sends, as libasterix and Wireshark read it, beside what it has recorded."""
+    """What a real service sends, as libasterix reads it, beside what it has recorded."""
     options = ["--play", "baghdad-2020-11-17", "--asterix-out", heard.at, "--asterix-code", "25/100"]
     with Village(tmp_path, "baghdad-embassy", *options) as village:
         village.start_service()
@@ -161,13 +163,27 @@ def test_a_play_s_tracks_are_marked_as_simulated_on_the_wire(heard: Heard, tmp_p
         if topic == "/tracks":
             rows = json.loads(data)
             for time_ns, track, state in zip(rows["time_ns"], rows["track"], rows["state"], strict=True):
-                told[(track, round(time_ns * 1e-9 % 86_400 * 128) % (86_400 * 128))] = state
+                key = track, round(time_ns * 1e-9 % 86_400 * 128) % (86_400 * 128)
+                told.setdefault(key, []).append(state[:2])  # two radars may see it at the same moment
     places = [record for record in records if "100/X" in record]
     for record in places:
         sent_m = [signed(record[item], 24) / 2 for item in ("100/X", "100/Y")]
         assert any(sent_m == pytest.approx(m, abs=0.26) for m in told[(record["040"], record["070"])])
+
+
+def test_what_is_sent_is_read_by_wireshark(heard: Heard, site: Site, tmp_path: Path) -> None:
+    out, outbox = TracksOut(site, Provenance.SIMULATION, [heard.at], "25/100"), outbox_of(NOW_NS, 1)
+    out.tell(outbox, NOW_NS)
+    out.close()
+    heard.listen()
     capture = tmp_path / "sent.pcap"
     capture.write_bytes(pcap(*((0.1 * n, ethernet(ipv4(data))) for n, data in enumerate(heard.datagrams))))
-    lines = tshark(capture, [8_600], "asterix.062_080_SIM", "asterix.062_040_VALUE")
-    assert together(lines, 1) == [record["040"] for record in records]
-    assert set(together(lines, 0)) == {1.0}
+    assert tshark(capture, [8_600], "asterix.category") == [["62"]]
+    known = subprocess.run(["tshark", "-G", "fields"], capture_output=True, text=True, check=True).stdout
+    (simulated,) = set(re.findall(r"\t(asterix\.062_080_(?:\d+_)?SIM)\t", known))
+    (number,) = set(re.findall(r"\t(asterix\.062_040(?:_VALUE)?)\t", known)) - {"asterix.062_040"} or {
+        "asterix.062_040"
+    }
+    lines = tshark(capture, [8_600], simulated, number)
+    assert together(lines, 0) == [1.0] * len(outbox.tracks)
+    assert sorted(together(lines, 1)) == sorted(outbox.tracks.track.tolist())
