@@ -40,6 +40,7 @@ ROUTES = [
     ("POST", "/api/all-clear", ALARM, "operator"),
     ("POST", "/api/drill", DRILL, "operator"),
     ("POST", "/api/self-test", {"all": True}, "operator"),
+    ("POST", "/api/reload-zones", None, "admin"),
     ("POST", "/api/zones", {}, "operator"),
     ("PUT", "/metrics", {}, "operator"),
     ("GET", "/api/audit", None, "admin"),

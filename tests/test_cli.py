@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 COMMANDS = (
-    *("run", "replay", "report", "study", "serve", "siren", "alarm", "all-clear", "drill", "audit"),
-    *("new-site", "check", "asterix", "coverage", "mqtt-passwords", "list", "warmup", "users", "tokens"),
+    *("run", "replay", "report", "study", "serve", "serve-sites", "siren", "alarm", "all-clear", "drill", "audit"),
+    *("new-site", "check", "recover", "asterix", "coverage", "mqtt-passwords", "list", "warmup", "users", "tokens"),
 )
 
 

@@ -19,6 +19,7 @@ from opencram.pipeline import step
 from opencram.record.recording import Recorder, Recording
 from opencram.serve.keep import DESK_FILE, STATE_FILE, Keeper, Play, Resumed
 from opencram.serve.link import Act
+from opencram.serve.rolls import Rolling
 from opencram.serve.service import Service
 from opencram.serve.sources import NoSensors, Played
 from opencram.site import Site, load_site
@@ -95,9 +96,9 @@ def full(*_: Any) -> None:
     raise OSError(28, "No space left on device")
 
 
-def played(folder: Path, site: Site, seconds: float, before_ns: int = 0) -> State:
+def played(folder: Path, site: Site, seconds: float, before_ns: int = 0, rolling: Rolling | None = None) -> State:
     """Some seconds of a raid, kept in a folder that is then left as kill -9 would leave it; the state at the end."""
-    keeper = Keeper(folder, site, Provenance.SIMULATION)
+    keeper = Keeper(folder, site, Provenance.SIMULATION, rolling)
     source = Played(load_scenario("baghdad-2020-11-17"), site, 0, 1_700_000_000 * SECOND_NS)
     state = State(defended=source.defended)
     keeper.begin(state, source.start_ns - before_ns, Play("baghdad-2020-11-17", 0, source.start_ns))
@@ -143,21 +144,19 @@ def test_the_kept_state_and_the_ticks_after_it_give_the_state_that_was(tmp_path:
     assert found.play == Play("baghdad-2020-11-17", 0, 1_700_000_000 * SECOND_NS)
 
 
-def test_each_recording_replays_alone_into_the_next(
-    tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(keep, "ROLL_NS", 4 * SECOND_NS)
-    state = played(tmp_path, site, 13.0)
+@pytest.mark.parametrize("rolling", [Rolling(every_s=3.0), Rolling(max_bytes=60_000)])
+def test_each_recording_replays_alone_into_the_next(tmp_path: Path, site: Site, rolling: Rolling) -> None:
+    state = played(tmp_path, site, 13.0, rolling=rolling)
     paths = sorted(tmp_path.glob("recording-*.mcap"))
-    assert len(paths) == 4
+    assert len(paths) > 2
     for path, following in zip(paths, [*paths[1:], None], strict=True):
         recording = Recording(path)
-        first = recording.first_snapshot()
+        first = recording.begin().snapshot
         assert first is not None
         now = load(first.state)
         for tick in recording.ticks():
             step(now, tick.inbox, tick.now_ns, site)
-        after = None if following is None else Recording(following).first_snapshot()
+        after = None if following is None else Recording(following).begin().snapshot
         assert digest(now) == digest(load(after.state) if after else state)
 
 

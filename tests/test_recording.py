@@ -71,10 +71,11 @@ def test_begins_at_a_tick(recorded: tuple[Path, list[Tick]]) -> None:
     assert list(Recording(path).ticks(from_seq=41)) == expected[40:]
 
 
-@pytest.mark.parametrize(("tick", "seq"), [(0, None), (1, 1), (20, 1), (21, 21), (40, 21), (60, 41), (999, 41)])
-def test_finds_the_last_snapshot_before_a_time(recorded: tuple[Path, list[Tick]], tick: int, seq: int | None) -> None:
-    snapshot = Recording(recorded[0]).snapshot_before(START_NS + tick * TICK_NS)
-    assert (snapshot and (snapshot.seq, snapshot.state)) == (seq and (seq, b"state %d" % seq))
+@pytest.mark.parametrize(("tick", "seq"), [(0, 1), (1, 1), (20, 1), (21, 21), (40, 21), (60, 41), (999, 41)])
+def test_finds_the_last_snapshot_before_a_time(recorded: tuple[Path, list[Tick]], tick: int, seq: int) -> None:
+    snapshot = Recording(recorded[0]).begin(START_NS + tick * TICK_NS).snapshot
+    assert snapshot is not None
+    assert (snapshot.seq, snapshot.state) == (seq, b"state %d" % seq)
 
 
 def test_the_same_run_gives_the_same_bytes(recorded: tuple[Path, list[Tick]], tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_from_a_time_the_rest_is_the_same(ran: Ran, tmp_path: Path, seconds: flo
     from_ns = START_NS + round(seconds * 1e9)
     result = play(ran.recording, tmp_path, from_=iso(from_ns))
     assert result.notes == ()
-    snapshot = Recording(ran.recording).snapshot_before(from_ns)
+    snapshot = Recording(ran.recording).begin(from_ns).snapshot
     start_ns = snapshot.now_ns if snapshot else START_NS
     assert from_ns - start_ns <= 5_000_000_000
     expected = [d for d in decisions(ran.recording) if d[0] >= start_ns]

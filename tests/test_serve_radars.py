@@ -71,7 +71,7 @@ def test_a_play_sends_real_datagrams_and_its_recording_repeats_what_was_decided(
 def decided_again(path: Path) -> list[dict[str, Any]]:
     """The warnings that a recording's inputs lead to, tick by tick."""
     recording, site = Recording(path), load_site("baghdad-embassy")
-    first = recording.first_snapshot()
+    first = recording.begin().snapshot
     assert first is not None
     state = load(first.state)
     told = [warning for t in recording.ticks() for warning in step(state, t.inbox, t.now_ns, site).warnings]

@@ -79,7 +79,7 @@ def run(
 @app.command(epilog="Example: opencram replay runs/demo/recording.mcap --from 2020-11-17T17:30:05Z")
 def replay(
     source: Annotated[
-        Path, typer.Argument(metavar="INPUT", help="A recording (.mcap), plots (.csv, .parquet) or ASTERIX (.pcap).")
+        Path, typer.Argument(metavar="INPUT", help="A recording (.mcap, or a folder), plots (.csv, .parquet), ASTERIX.")
     ],
     site: Site = None,
     out: Out = None,
@@ -102,11 +102,12 @@ def replay(
 
     if speed is not None and not speed > 0:
         raise InputError(f"--speed: found {speed:g}, expected a number above 0")
-    if not source.is_file():
+    if not source.exists():
         raise InputError(f"{source}: found no such file, expected a recording or plots")
     name = source.resolve().parent.name if source.name == "recording.mcap" else source.stem
     out = out or Path("runs") / f"{name}-replay"
-    with run_folder(out, _files(str(source), site)) as folder, progress_line() as progress:
+    read = [str(path) for path in source.glob("*.mcap")] if source.is_dir() else [str(source)]
+    with run_folder(out, _files(*read, site)) as folder, progress_line() as progress:
         result = replay_input(source, site, folder, from_, to, speed, lang, progress)
     print_result(result, as_json)
 
@@ -187,6 +188,21 @@ def serve(
     burst_ms: Annotated[
         float, typer.Option(min=1.0, max=1000.0, metavar="MS", help="The longest wait for a burst of plots to end.")
     ] = 10.0,
+    asterix_out: Annotated[
+        list[str] | None, typer.Option(metavar="HOST:PORT", help="Send tracks there as ASTERIX CAT062; repeat.")
+    ] = None,
+    asterix_code: Annotated[
+        str, typer.Option(metavar="SAC/SIC", help="The codes by which receivers of tracks know this system.")
+    ] = "0/0",
+    roll_minutes: Annotated[
+        float, typer.Option(min=0.1, max=1440.0, metavar="N", help="A new recording after so many minutes.")
+    ] = 10.0,
+    roll_mb: Annotated[
+        int, typer.Option(min=1, max=100_000, metavar="N", help="A new recording after so many megabytes.")
+    ] = 256,
+    keep_days: Annotated[
+        int, typer.Option(min=1, max=36_500, metavar="N", help="Recordings older than this are deleted.")
+    ] = 30,
 ) -> None:
     """Warn people: step in real time, command the sirens, answer operators, tell browsers and phones.
 
@@ -196,11 +212,26 @@ def serve(
     radars send to --asterix, operators' alarms and all-clears. Killed and started again, it goes on: the same zones
     alerted, the same commands, each siren sounding once.
     """
+    from opencram.serve.rolls import Rolling
     from opencram.serve.start import Asked
     from opencram.serve.start import serve as run_service
 
     asked = Asked(site, http, mqtt, record, play, seed, hooks, tuple(tak or ()), tls_cert, tls_key, log_format)
-    run_service(replace(asked, asterix=tuple(asterix or ()), burst_ms=burst_ms))
+    rolling = Rolling(60.0 * roll_minutes, roll_mb * 1_000_000, keep_days)
+    asked = replace(asked, asterix=tuple(asterix or ()), burst_ms=burst_ms, rolling=rolling)
+    run_service(replace(asked, asterix_out=tuple(asterix_out or ()), asterix_code=asterix_code))
+
+
+@app.command("serve-sites", epilog="Example: opencram serve-sites sites.yaml")
+def serve_sites(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="YAML: the sites, each with its options of serve.")],
+    log_format: Annotated[Literal["text", "json"], typer.Option(help="How each line on stdout is written.")] = "text",
+) -> None:
+    """Run a service for each of several sites, each a process of its own; what dies is started again at once."""
+    from opencram.serve.sites import load_sites
+    from opencram.serve.supervisor import serve_sites as run_services
+
+    run_services(load_sites(file, log_format))
 
 
 @app.command(epilog="Example: opencram siren siren-embassy-north --sound")
@@ -305,6 +336,23 @@ def check(
             typer.echo(str(error), err=True)
     if bad:
         raise typer.Exit(2)
+
+
+@app.command(epilog="Example: opencram recover runs/live/recording-20201117T180000-0000000001.mcap")
+def recover(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A recording that was cut or damaged.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the whole one there; in FILE's place when not given.")
+    ] = None,
+) -> None:
+    """Make a cut or damaged recording whole as far as it can be read, and say what was kept and what is lost.
+
+    The old file stays beside it as FILE.damaged.
+    """
+    from opencram.record.recover import recover as make_whole
+
+    found = make_whole(file, out)
+    typer.echo(f"{found.out or file}: {found.sentence}")
 
 
 @app.command(epilog="Example: opencram asterix capture.pcap | less")

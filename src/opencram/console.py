@@ -18,10 +18,13 @@ MAX_LINES = 1_000
 
 
 class Console:
-    """Lines with their time (UTC) in front, or a JSON object each: `time`, `message` and what else is told."""
+    """Lines with their time (UTC) in front, or a JSON object each: `time`, `message` and what else is told.
 
-    def __init__(self, out: TextIO | None = None, as_json: bool = False) -> None:
-        self._out, self._as_json = out or sys.stdout, as_json
+    `label` names the service where several share a terminal: in front of a line, or as `site`.
+    """
+
+    def __init__(self, out: TextIO | None = None, as_json: bool = False, label: str = "") -> None:
+        self._out, self._as_json, self._label = out or sys.stdout, as_json, label
         self._lines: queue.Queue[str | None] = queue.Queue(MAX_LINES)
         self._dropped = 0
         self._thread = threading.Thread(target=self._write, name="console", daemon=True)
@@ -36,10 +39,12 @@ class Console:
         """Write a line, with the time in front if it is given; never waits. Only JSON shows the `fields`."""
         if self._as_json:
             stamp = datetime.fromtimestamp((time.time_ns() if time_ns is None else time_ns) / 1e9, UTC)
+            fields = {"site": self._label, **fields} if self._label else fields
             told = {"time": stamp.isoformat(timespec="milliseconds"), "message": line.strip(), **fields}
             text = json.dumps(told, ensure_ascii=False)
         else:
             text = line if time_ns is None else f"{clock_of(time_ns)}  {line}"
+            text = f"{self._label}  {text}" if self._label else text
         try:
             self._lines.put_nowait(text)
         except queue.Full:

@@ -73,6 +73,14 @@ class Crank:
         self.said.add(inbox, outbox)
         return outbox
 
+    def begin(self, site: Site, state: State, now_ns: int) -> None:
+        """From the tick at `now_ns` on, go on from another state, at another site."""
+        self.site, self.state = site, state
+        self.tables.change_site(site)
+        if self.recorder is not None:
+            self.recorder.site(self.sequence + 1, now_ns, site.documents())
+            self._snapshot_ns = None
+
     def _snapshot(self, now_ns: int) -> None:
         """The state before this tick, so that a replay can begin here."""
         if self.recorder is not None and (self._snapshot_ns is None or now_ns - self._snapshot_ns >= SNAPSHOT_EVERY_NS):

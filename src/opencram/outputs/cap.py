@@ -83,9 +83,14 @@ class CapWriter:
     ) -> None:
         self.site, self.source, self.told = site, source, dict(told or {})
         self._book, self._number = book or phrases(), 0
+        self._faults = Counter[tuple[str, str]]()
+        self.change_site(site)
+
+    def change_site(self, site: Site) -> None:
+        """Speak of other zones from here on."""
+        self.site = site
         self._zones = {zone.id: zone for zone in site.zones}
         self._areas: dict[str, Area] = {}
-        self._faults = Counter[tuple[str, str]]()
 
     def message(self, warning: ZoneWarning) -> CapMessage:
         """The next message."""

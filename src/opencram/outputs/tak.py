@@ -110,12 +110,16 @@ class TakPicture:
 
     def __init__(self, site: Site, source: Source, book: Phrases | None = None) -> None:
         self._source, self._book = source, book or phrases()
-        self._zones = {zone.id: zone for zone in site.zones}
+        self.change_site(site)
         self._tracks: tuple[TrackSeen, ...] = ()
         self._warned: dict[tuple[str, Status], ZoneWarning] = {}
         self._shown: dict[str, str] = {}
         self.left_out = 0
         """Tracks that were too many to be sent, times that they were."""
+
+    def change_site(self, site: Site) -> None:
+        """Speak of other zones from here on."""
+        self._zones = {zone.id: zone for zone in site.zones}
 
     def see(self, tracks: Sequence[TrackSeen]) -> None:
         """Take the tracks of now for those seen before."""

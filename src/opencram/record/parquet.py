@@ -121,14 +121,14 @@ class TableWriter:
     """
 
     def __init__(self, site: Site, spill: Path | None = None) -> None:
-        view = _View.of(site)
+        self._view = _View.of(site)
         columns_of: dict[str, Callable[[list[Any]], Columns]] = {
-            "plots": lambda parts: _plots(Plots.concat(parts), view),
+            "plots": lambda parts: _plots(Plots.concat(parts), self._view),
             "truth": _truth,
-            "tracks": lambda parts: _tracks(Tracks.concat(parts), view),
-            "hypotheses": lambda parts: _hypotheses(Hypotheses.concat(parts), view),
-            "impacts": lambda parts: _impacts(parts, view),
-            "threats": lambda parts: _threats(Threats.concat(parts), view),
+            "tracks": lambda parts: _tracks(Tracks.concat(parts), self._view),
+            "hypotheses": lambda parts: _hypotheses(Hypotheses.concat(parts), self._view),
+            "impacts": lambda parts: _impacts(parts, self._view),
+            "threats": lambda parts: _threats(Threats.concat(parts), self._view),
             "warnings": _decisions,
             "engagements": _decisions,
         }
@@ -148,6 +148,12 @@ class TableWriter:
         """Take in rows of the truth, which only a simulation knows: `time_ns` and the other columns of `truth`."""
         self._truth_known = True
         self._spools["truth"].add(columns, len(columns["time_ns"]))
+
+    def change_site(self, site: Site) -> None:
+        """From here on rows tell zones and sensors by the numbers of another site."""
+        for spool in self._spools.values():
+            spool.pack()
+        self._view = _View.of(site)
 
     def table(self, name: str) -> pa.Table:
         """All rows of a table that has not spilled, in order."""
@@ -189,7 +195,7 @@ class _Spool:
         self._parts.append(part)
         self._rows += rows
         if len(self._parts) >= self.PARTS_AT_ONCE:
-            self._pack()
+            self.pack()
         if self._rows >= self._full and self.spill is not None:
             self._spill(self.spill)
 
@@ -197,7 +203,7 @@ class _Spool:
         """The rows in memory, ordered."""
         import pyarrow as pa
 
-        self._pack()
+        self.pack()
         table = pa.concat_tables([schema_of(self.name).empty_table(), *self._tables]).combine_chunks()
         key = _KEYS.get(self.name, "track")
         columns = [table[name].cast(pa.int64()) if name == "time" else table[name] for name in ("time", key) if name]
@@ -217,7 +223,7 @@ class _Spool:
         if self._unfinished is not None:
             self._unfinished.unlink(missing_ok=True)
 
-    def _pack(self) -> None:
+    def pack(self) -> None:
         """Turn the parts, each a handful of small arrays, into one Arrow table."""
         import pyarrow as pa
 

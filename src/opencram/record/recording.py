@@ -1,12 +1,14 @@
 """Recordings: all that went in and came out, in one MCAP file that replays with no other file.
 
 Every message is JSON. `/meta`, `/site` and `/scenario` come first; `/tick` holds a tick's inputs in order, the other
-channels what came out of it; `/snapshot` is the whole state in front of a tick, for a replay that begins later. A file
-cut anywhere, or damaged, is read up to there.
+channels what came out of it; `/snapshot` is the whole state in front of a tick, compressed, for a replay that begins
+there. A `/site` between two ticks, with a snapshot behind it, says that the site has changed. A file cut anywhere, or
+damaged, is read up to there.
 """
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -16,6 +18,7 @@ from typing import Any, Self, TypeVar, cast
 
 import msgspec
 import numpy as np
+import zstandard
 
 from opencram.errors import InputError
 from opencram.tables import Input, Outbox, Table, Tracks
@@ -24,13 +27,17 @@ T = TypeVar("T")
 
 FORMAT = 1
 CHUNK_BYTES = 16 * 1024
-"""A file that is cut loses at most this much, uncompressed, or FLUSH_NS of simulated time."""
-FLUSH_NS = 1_000_000_000
+"""A file that is cut loses at most this much, uncompressed, or FLUSH_NS of the run's time."""
+FLUSH_NS = 800_000_000
+"""And the tick that was due then: with ticks ten times a second, less than a second of plots in all."""
 RECORD_LIMIT_BYTES = 256 * 1024 * 1024
 """No record of ours comes near; a length beyond it is damage."""
 HEAD = ("/meta", "/site", "/scenario")
 TABLES = ("plots", "tracks", "hypotheses", "impacts", "threats")
 DECISIONS = ("warnings", "engagements", "rejects", "health", "events")
+TOPICS = tuple(dict.fromkeys((*HEAD, "/tick", "/snapshot", "/truth", *(f"/{name}" for name in (*TABLES, *DECISIONS)))))
+"""All are told of in the head, so that a reader knows them though it skips the beginning."""
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 LEFT_OUT = {
     "tracks": ("mean", "cov", "born_ns", "plot"),
     "hypotheses": ("mean", "cov", "impact_time_sigma_s", "impact_cov_m2", "launch_enu_m", "launch_cov_m2"),
@@ -55,10 +62,20 @@ class Snapshot(msgspec.Struct, frozen=True):
     state: bytes
 
 
+class Begin(msgspec.Struct, frozen=True):
+    """Where a replay can begin: the site that holds from here on, and the state in front of the next tick.
+
+    None: the state is that of a run's first tick.
+    """
+
+    site_docs: dict[str, str]
+    snapshot: Snapshot | None
+
+
 class Recorder:
     """Writes a recording; use it as a context manager, or call `close`.
 
-    The head reaches the operating system at once, ticks within a second of simulated time.
+    The head reaches the operating system at once, ticks within a second of the run's time.
     """
 
     def __init__(
@@ -73,7 +90,7 @@ class Recorder:
         self._file = path.open("wb")
         self._writer = cast(Any, Writer(self._file, chunk_size=CHUNK_BYTES, compression=CompressionType.ZSTD))
         self._writer.start(profile="", library="opencram")
-        self._channels: dict[str, int] = {}
+        self._channels = {topic: self._channel(topic) for topic in TOPICS}
         self._seq = 0
         self._flushed_ns: int | None = None
         self._put("/meta", 0, {"format": FORMAT, **meta})
@@ -106,7 +123,21 @@ class Recorder:
     def snapshot(self, seq: int, now_ns: int, state: bytes) -> None:
         """Record the pipeline's saved state as it is in front of tick `seq`, whose time is `now_ns`."""
         self._seq = seq
-        self._put("/snapshot", now_ns, Snapshot(seq, now_ns, state))
+        self._put("/snapshot", now_ns, Snapshot(seq, now_ns, zstandard.compress(state, 1)))
+
+    def copy(self, topic: str, seq: int, log_ns: int, data: bytes) -> None:
+        """Record a message of another recording as it is."""
+        self._writer.add_message(self._channels[topic], log_ns, data, log_ns, seq)
+
+    def site(self, seq: int, now_ns: int, site_docs: Mapping[str, str]) -> None:
+        """Record that from tick `seq` on another site holds, or another state; its snapshot has to follow."""
+        self._seq = seq
+        self._put("/site", now_ns, site_docs)
+
+    @property
+    def size(self) -> int:
+        """Bytes written so far."""
+        return self._file.tell()
 
     def flush(self) -> None:
         """Hand all that was recorded to the operating system: it outlives this process, though not a power cut."""
@@ -117,10 +148,13 @@ class Recorder:
         """Record what the simulated world knows at the end."""
         self._put("/truth", now_ns, truth)
 
-    def close(self) -> None:
-        """Write the file's index and close it."""
+    def close(self, sync: bool = False) -> None:
+        """Write the file's index and close it; with `sync` it is on the disk then, which may take long."""
         if not self._file.closed:
             self._writer.finish()
+            self._file.flush()
+            if sync:
+                os.fsync(self._file.fileno())
             self._file.close()
 
     def abandon(self) -> None:
@@ -136,12 +170,12 @@ class Recorder:
     ) -> None:
         self.close()
 
+    def _channel(self, topic: str) -> int:
+        schema = self._writer.register_schema(f"opencram.{topic[1:]}", "jsonschema", b'{"type": "object"}')
+        return int(self._writer.register_channel(topic, "json", schema))
+
     def _put(self, topic: str, log_ns: int, message: object) -> None:
-        if topic not in self._channels:
-            schema = self._writer.register_schema(f"opencram.{topic[1:]}", "jsonschema", b'{"type": "object"}')
-            self._channels[topic] = self._writer.register_channel(topic, "json", schema)
-        data = msgspec.json.encode(message)
-        self._writer.add_message(self._channels[topic], log_ns, data, log_ns, self._seq)
+        self.copy(topic, self._seq, log_ns, msgspec.json.encode(message))
 
 
 def _columns(name: str, table: Table) -> dict[str, list[Any]]:
@@ -166,6 +200,8 @@ class Recording:
         """Whether the file ended before its end; known once all ticks were read."""
         self.share_read = 0.0
         """How far into the file the last reader came, 0 to 1."""
+        self.read_bytes = 0
+        """And how many bytes of it were good."""
         self.truth: dict[str, Any] | None = None
         """What the world knew at the end; known once all ticks were read, None where it was not recorded."""
         head = self._read_head()
@@ -178,53 +214,87 @@ class Recording:
         if found != FORMAT:
             raise InputError(f"{path}: found a recording of format {found}, expected format {FORMAT}")
 
-    def ticks(self, from_seq: int = 0) -> Iterator[Tick]:
-        """The ticks from number `from_seq` on, in order."""
-        for topic, seq, _, data in self.messages():
+    def ticks(self, from_seq: int = 0, from_ns: int = 0) -> Iterator[Tick]:
+        """The ticks from number `from_seq` on, in order; what lies before `from_ns` may be skipped unread."""
+        for topic, seq, _, data in self.messages(from_ns):
             if topic == "/tick" and seq >= from_seq:
                 yield _decoded(self.path, data, Tick)
             elif topic == "/truth":
                 self.truth = _decoded(self.path, data, dict[str, Any])
 
-    def snapshot_before(self, time_ns: int) -> Snapshot | None:
-        """The last snapshot in front of a tick whose time is not after `time_ns`; None if there is none."""
+    def turns(self, begin: Begin) -> Iterator[Tick | Begin]:
+        """The ticks after a beginning, and what begins anew between them."""
+        docs, first = None, begin.snapshot
+        for topic, seq, _, data in self.messages(first.now_ns if first else 0):
+            if topic == "/tick" and (first is None or seq >= first.seq):
+                yield _decoded(self.path, data, Tick)
+            elif topic == "/site" and (first is None or seq >= first.seq) and seq > 0:
+                docs = _decoded(self.path, data, dict[str, str])
+            elif topic == "/snapshot" and docs is not None:
+                yield Begin(docs, self._snapshot(data))
+                docs = None
+            elif topic == "/truth":
+                self.truth = _decoded(self.path, data, dict[str, Any])
+
+    def begin(self, time_ns: int | None = None) -> Begin:
+        """The last beginning in front of a tick whose time is not after `time_ns`; the first where none is given.
+
+        A recording that goes on from another one begins with that one's state, not with the empty one.
+        """
+        docs: bytes | None = None
         last = None
-        for topic, _, log_ns, data in self.messages():
-            if topic in ("/tick", "/snapshot") and log_ns > time_ns:
+        for topic, seq, log_ns, data in self.messages():
+            if topic == "/tick" and (time_ns is None or log_ns > time_ns):
                 break
-            if topic == "/snapshot":
-                last = data
-        return None if last is None else _decoded(self.path, last, Snapshot)
+            if topic == "/site" and seq > 0:
+                docs = data
+            elif topic == "/snapshot" and (time_ns is None or log_ns <= time_ns or last is None):
+                last = data, docs
+        if last is None:
+            return Begin(self.site_docs, None)
+        found, docs = self._snapshot(last[0]), last[1]
+        return Begin(_decoded(self.path, docs, dict[str, str]) if docs else self.site_docs, found)
 
-    def first_snapshot(self) -> Snapshot | None:
-        """The snapshot in front of the first tick: where a service's recording began anew it is not the empty state."""
-        for topic, _, _, data in self.messages():
-            if topic == "/snapshot":
-                return _decoded(self.path, data, Snapshot)
-            if topic == "/tick":
-                break
-        return None
+    def _snapshot(self, data: bytes) -> Snapshot:
+        found = _decoded(self.path, data, Snapshot)
+        if not found.state.startswith(ZSTD_MAGIC):
+            return found
+        try:
+            return msgspec.structs.replace(found, state=zstandard.decompress(found.state))
+        except zstandard.ZstdError as error:
+            raise InputError(f"{self.path}: found a snapshot that cannot be read ({error})") from None
 
-    def messages(self) -> Iterator[tuple[str, int, int, bytes]]:
-        """Every message up to the file's end or its first fault: topic, sequence, log time, JSON."""
+    def messages(self, from_ns: int = 0) -> Iterator[tuple[str, int, int, bytes]]:
+        """Every message up to the file's end or its first fault: topic, sequence, log time, JSON.
+
+        What lies before `from_ns` may be skipped, in whole chunks.
+        """
         from mcap.exceptions import McapError
-        from mcap.records import Channel, Message
-        from mcap.stream_reader import StreamReader
-        from zstandard import ZstdError
+        from mcap.records import Chunk
+        from mcap.stream_reader import StreamReader, breakup_chunk
 
         topics: dict[int, str] = {}
         size = self.path.stat().st_size
         with self.path.open("rb") as file:
-            reader = StreamReader(file, validate_crcs=True, record_size_limit=RECORD_LIMIT_BYTES)
+            reader = StreamReader(file, emit_chunks=True, validate_crcs=True, record_size_limit=RECORD_LIMIT_BYTES)
             try:
                 for record in reader.records:
-                    if isinstance(record, Channel):
-                        topics[record.id] = record.topic
-                    elif isinstance(record, Message):
-                        self.share_read = file.tell() / size
-                        yield topics[record.channel_id], record.sequence, record.log_time, record.data
+                    self.share_read = file.tell() / size
+                    if not isinstance(record, Chunk):
+                        yield from _messages_in([record], topics)
+                    elif record.message_end_time >= from_ns or len(topics) < len(TOPICS):
+                        yield from _messages_in(breakup_chunk(record, validate_crc=True), topics)
+                    self.read_bytes = file.tell()
                 self.truncated = False
-            except (McapError, ZstdError, struct.error, ArithmeticError, LookupError, MemoryError, ValueError):
+            except (
+                McapError,
+                zstandard.ZstdError,
+                struct.error,
+                ArithmeticError,
+                LookupError,
+                MemoryError,
+                ValueError,
+            ):
                 self.truncated = True
 
     def _read_head(self) -> dict[str, bytes]:
@@ -236,6 +306,17 @@ class Recording:
                 break
             head[topic] = data
         return head
+
+
+def _messages_in(records: Sequence[Any], topics: dict[int, str]) -> Iterator[tuple[str, int, int, bytes]]:
+    """The messages of a chunk; what it says of topics is added to those known."""
+    from mcap.records import Channel, Message
+
+    for record in records:
+        if isinstance(record, Channel):
+            topics[record.id] = record.topic
+        elif isinstance(record, Message):
+            yield topics[record.channel_id], record.sequence, record.log_time, record.data
 
 
 def _refuse_other_files(path: Path) -> None:

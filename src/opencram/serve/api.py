@@ -170,6 +170,11 @@ def _acting(app: FastAPI, feed: Feed, acts: Acts) -> None:
         """Have sirens test themselves."""
         return await act(request, "self-test", targets("siren", asked.sirens, asked.all, sirens))
 
+    @app.post("/api/reload-zones", **answers("acts", Done, refused))
+    async def reload_zones(request: Request) -> Response:
+        """Read the site's zones again and take them over; bad ones are refused, and those in use stay."""
+        return await act(request, "reload-zones", [])
+
 
 def _reachable(endpoint: str, host: str) -> str:
     """The siren endpoint as whoever asked can reach it: by the name he used, where we listen on every address."""

@@ -254,8 +254,9 @@ class Feed:
 
     def levels(self) -> dict[str, int]:
         """How many zones are under which level."""
-        zones = Counter(LEVELS.get(told.warning.state, "quiet") for told in self.last.values())
-        silent = len(self.hello.zones) - len(self.last)
+        known = [told for zone, told in self.last.items() if self.knows(zone)]
+        zones = Counter(LEVELS.get(told.warning.state, "quiet") for told in known)
+        silent = len(self.hello.zones) - len(known)
         return {level: zones[level] + (silent if level == "quiet" else 0) for level in ("alert", "pre-alert", "quiet")}
 
     def health(self) -> Health:

@@ -1,9 +1,11 @@
 """What a service keeps on disk, so that a restart goes on where it stopped: recordings, the state, the sirens' orders.
 
-In the folder: `recording-TIME.mcap`, a new one every ROLL_NS, each with the site and a snapshot, so that each replays
-alone; `state.bin`, the whole state every few seconds; `desk.bin`, what sirens were told; `sirens.jsonl`, each command
-and each answer. A tick that led to a warning reaches the operating system before the warning is acted on: what
-`kill -9` can take is a second of plots. Nothing here waits for the disk (no fsync): a power cut may take more.
+In the folder: `recording-TIME.mcap`, a new one by time and by size, each with the site and a snapshot, so that each
+replays alone; `state.bin`, the whole state every few seconds; `desk.bin`, what sirens were told; `sirens.jsonl`, each
+command and each answer. A tick that led to a decision, a warning or a simulated engagement, reaches the operating
+system before it is acted on: what `kill -9` can take is less than a second of plots. No tick waits for the disk (no
+fsync): a power cut may take more, though not of a recording that has been followed by another. The state is copied
+between two ticks; it is compressed and written by a thread.
 """
 
 from __future__ import annotations
@@ -11,11 +13,11 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
@@ -28,13 +30,13 @@ from opencram.outputs.cap import Provenance
 from opencram.outputs.sirens.orders import DeskState, load_desk, save_desk
 from opencram.pipeline import step
 from opencram.record.recording import Recorder, Recording
+from opencram.serve.link import RecordingSeen
+from opencram.serve.rolls import PATTERN, Kept, Rolling, name_of, stamp, sweep
 from opencram.site import Site
 from opencram.stages.threats_to_warnings import WarningsState
 from opencram.state import State, load, load_warnings, save, save_warnings
 from opencram.tables import Engagement, Input, Outbox, ZoneWarning
 
-ROLL_NS = 600_000_000_000
-"""A recording is followed by a new one after so long: a restart reads one of them."""
 STATE_EVERY_NS = 5_000_000_000
 TRY_AGAIN_NS = 10_000_000_000
 MAX_JOURNAL_BYTES = 64 * 1024 * 1024
@@ -55,7 +57,7 @@ class Play(msgspec.Struct, frozen=True):
     start_ns: int
 
 
-class _Kept(msgspec.Struct, frozen=True):
+class _Saved(msgspec.Struct, frozen=True):
     """The content of state.bin: the state after tick `seq`."""
 
     version: str
@@ -91,11 +93,16 @@ class Resumed:
 class Keeper:
     """The folder of one service; a second service is refused. Use `close` at the end."""
 
-    def __init__(self, folder: Path, site: Site, provenance: Provenance) -> None:
+    def __init__(self, folder: Path, site: Site, provenance: Provenance, rolling: Rolling | None = None) -> None:
         self.folder, self.site, self.provenance = folder, site, provenance
+        self.rolling = rolling or Rolling()
+        self.kept, self.deleted = Kept(), 0
+        """The earlier recordings, and how many were deleted for their age since the start."""
+        self.news: deque[str] = deque(maxlen=100)
+        """What is to be said in the log, a sentence each."""
         self.seq, self.now_ns = 0, 0
         self.play: Play | None = None
-        self._site_digest = hashlib.sha256(msgspec.json.encode(site.documents(), order="sorted")).hexdigest()
+        self._site_digest = _digest_of(site)
         self._lock = _locked(folder)
         self._recorder: Recorder | None = None
         self._recording, self._began_ns, self._saved_ns = "", 0, 0
@@ -135,11 +142,11 @@ class Keeper:
         kept = self._read_kept()
         return Resumed(note=kept) if isinstance(kept, str) else self._run_again(kept, frozenset([self.seq]))
 
-    def _read_kept(self) -> _Kept | str:
+    def _read_kept(self) -> _Saved | str:
         """The content of state.bin, or why it is not used; nothing is said where there is none."""
         path = self.folder / STATE_FILE
         try:
-            kept = msgspec.msgpack.decode(zstandard.decompress(path.read_bytes()), type=_Kept)
+            kept = msgspec.msgpack.decode(zstandard.decompress(path.read_bytes()), type=_Saved)
         except FileNotFoundError:
             return ""
         except (OSError, zstandard.ZstdError, msgspec.DecodeError):
@@ -149,12 +156,12 @@ class Keeper:
             return f"{path}: found the state of another {what}; it begins anew, zones that were alerted are not"
         return kept
 
-    def _others(self, kept: _Kept) -> str:
+    def _others(self, kept: _Saved) -> str:
         """What the state is another's of; nothing if it is this service's."""
         others = {"version": kept.version != __version__, "site": kept.site != self._site_digest}
         return ", of another ".join(name for name, differs in others.items() if differs)
 
-    def _without_state(self, kept: _Kept, why: str) -> Resumed:
+    def _without_state(self, kept: _Saved, why: str) -> Resumed:
         """Nothing of what was in the air, and of what zones had been told all that this site still has."""
         try:
             stood = load_warnings(kept.warnings)
@@ -164,7 +171,7 @@ class Keeper:
         stood.zones = {zone: told for zone, told in stood.zones.items() if zone in known}
         return Resumed(stood=stood, now_ns=kept.now_ns, note=f"{why}; tracks begin anew, zones stay under warning")
 
-    def _run_again(self, kept: _Kept, left_out: frozenset[int] = frozenset()) -> Resumed:
+    def _run_again(self, kept: _Saved, left_out: frozenset[int] = frozenset()) -> Resumed:
         """The kept state, and the ticks after it through the same step; one that raises is left out."""
         try:
             found = Resumed(state=load(kept.state), seq=kept.seq, now_ns=kept.now_ns, play=kept.play)
@@ -172,7 +179,7 @@ class Keeper:
             return self._without_state(kept, f"{self.folder / STATE_FILE}: found a state that cannot be loaded")
         assert found.state is not None
         for path in self._recordings(kept.recording):
-            for tick in Recording(path).ticks(kept.seq + 1):
+            for tick in Recording(path).ticks(kept.seq + 1, kept.now_ns):
                 if tick.seq in left_out:
                     continue
                 try:
@@ -189,13 +196,13 @@ class Keeper:
 
     def _recordings(self, oldest: str) -> list[Path]:
         """The recordings from one on, by its name; one that was cut before its site holds nothing."""
-        return [p for p in sorted(self.folder.glob("recording-*.mcap")) if p.name >= oldest and _has_site(p)]
+        return [p for p in sorted(self.folder.glob(PATTERN)) if p.name >= oldest and _has_site(p)]
 
     def _orders(self, play: Play | None) -> dict[int, tuple[Engagement, ...]]:
         """What the simulated defence was ordered since the play began, by the tick's time."""
         orders: dict[int, tuple[Engagement, ...]] = {}
-        for path in self._recordings(f"recording-{_stamp(play.start_ns - BEFORE_PLAY_NS)}") if play else []:
-            for topic, _, log_ns, data in Recording(path).messages():
+        for path in self._recordings(f"recording-{stamp(play.start_ns - BEFORE_PLAY_NS)}") if play else []:
+            for topic, _, log_ns, data in Recording(path).messages(play.start_ns if play else 0):
                 if topic == "/engagements":
                     orders[log_ns] = (*orders.get(log_ns, ()), msgspec.json.decode(data, type=Engagement))
         return orders
@@ -233,11 +240,11 @@ class Keeper:
                 self._recorder.inputs(self.seq, now_ns, inbox)
 
     def outputs(self, outbox: Outbox) -> None:
-        """Record what came of the tick; if there are decisions about zones, they have left this process on return."""
+        """Record what came of the tick; if there are decisions, they have left this process on return."""
         with self._or_without():
             if self._recorder is not None:
                 self._recorder.outputs(self.seq, self.now_ns, outbox)
-                if outbox.warnings:
+                if outbox.warnings or outbox.engagements:
                     self._recorder.flush()
 
     def journal(self, lines: list[dict[str, object]]) -> None:
@@ -268,13 +275,43 @@ class Keeper:
 
     def rest(self, state: State) -> None:
         """What can be done between two ticks: keep the state every few seconds, roll the recording."""
-        again = self._recorder is None and self.now_ns - self._failed_ns >= TRY_AGAIN_NS
-        if again or (self._recorder is not None and self.now_ns - self._began_ns >= ROLL_NS):
+        if self._recorder is None:
+            due = self.now_ns - self._failed_ns >= TRY_AGAIN_NS
+        else:
+            warned = bool(state.warnings.zones)
+            due = self.rolling.due(self.now_ns - self._began_ns, self._recorder.size, warned)
+        if due:
             with self._or_without():
                 self._open(state, self.now_ns)
                 self.fault = ""
         if self.now_ns - self._saved_ns >= STATE_EVERY_NS and (self._writing is None or self._writing.done()):
             self.save(state)
+
+    @property
+    def seen(self) -> RecordingSeen:
+        """How it stands with the recordings."""
+        return RecordingSeen(
+            writing=self._recorder is not None,
+            bytes=self._recorder.size if self._recorder is not None else 0,
+            files=self.kept.files,
+            kept_bytes=self.kept.bytes,
+            deleted=self.deleted,
+        )
+
+    def anew(self, state: State, site: Site | None = None) -> None:
+        """Begin a recording at once: the state is not what its ticks lead to, or another site holds from here on.
+
+        The state is on its way to the disk first: a restart finds it beside its own site.
+        """
+        if site is not None:
+            self.site, self._site_digest = site, _digest_of(site)
+        if site is not None or self.now_ns - self._began_ns >= TRY_AGAIN_NS:
+            with self._or_without():
+                self._open(state, self.now_ns)
+        self.save(state)
+        if site is not None and self._writing is not None:
+            with self._or_without():
+                self._writing.result()
 
     def save(self, state: State) -> None:
         """Keep the state after the tick that was taken last."""
@@ -294,17 +331,25 @@ class Keeper:
         self._lock.close()
 
     def _open(self, state: State, now_ns: int) -> None:
-        """Begin a recording; its name sorts by time."""
+        """Begin a recording, and have the one before finished, and old ones deleted, by the thread."""
         if self._recorder is not None:
-            self._recorder.close()
-        self._recording = f"recording-{_stamp(now_ns)}-{self.seq + 1:010d}.mcap"
+            self._writer.submit(_finish, self._recorder)
+        self._recording = name_of(now_ns, self.seq + 1)
         self._recorder = Recorder(self.folder / self._recording, self._meta, self.site.documents(), self._scenario_docs)
         self._recorder.snapshot(self.seq + 1, now_ns, save(state))
         self._recorder.flush()
         self._began_ns = now_ns
+        self._writer.submit(self._sweep, now_ns, self._recording)
 
-    def _packed(self, state: State) -> _Kept:
-        return _Kept(
+    def _sweep(self, now_ns: int, writing: str) -> None:
+        self.kept = sweep(self.folder, now_ns, self.rolling.keep_days, writing)
+        self.deleted += len(self.kept.deleted)
+        if self.kept.deleted:
+            old, days = self.kept.deleted, self.rolling.keep_days
+            self.news.append(f"recordings older than {days} days: deleted {len(old)}, {old[0]} to {old[-1]}")
+
+    def _packed(self, state: State) -> _Saved:
+        return _Saved(
             version=__version__,
             site=self._site_digest,
             provenance=self.provenance.name,
@@ -316,7 +361,7 @@ class Keeper:
             warnings=save_warnings(state.warnings),
         )
 
-    def _write_state(self, kept: _Kept) -> None:
+    def _write_state(self, kept: _Saved) -> None:
         _replace(self.folder / STATE_FILE, zstandard.compress(msgspec.msgpack.encode(kept), 1))
 
     def _write_desk(self) -> None:
@@ -333,8 +378,16 @@ def _has_site(path: Path) -> bool:
         return False
 
 
-def _stamp(time_ns: int) -> str:
-    return datetime.fromtimestamp(time_ns // 10**9, UTC).strftime("%Y%m%dT%H%M%S")
+def _digest_of(site: Site) -> str:
+    return hashlib.sha256(msgspec.json.encode(site.documents(), order="sorted")).hexdigest()
+
+
+def _finish(recorder: Recorder) -> None:
+    """Close a recording for good; where that cannot be, it reads as one that was cut."""
+    try:
+        recorder.close(sync=True)
+    except OSError:
+        recorder.abandon()
 
 
 def _replace(path: Path, data: bytes) -> None:

@@ -21,7 +21,7 @@ MAX_FRAME_BYTES = 64 * 1024 * 1024
 """No message of ours comes near (2,000 zones of 1,000 corners are some 40 MB); a longer one is damage."""
 
 Source = Literal["simulation", "replay", "live"]
-ActKind = Literal["alarm", "all-clear", "drill", "self-test"]
+ActKind = Literal["alarm", "all-clear", "drill", "self-test", "reload-zones"]
 DrillPhase = Literal["notice", "sounding", "over", "stopped"]
 
 
@@ -147,6 +147,17 @@ class StageTimes(msgspec.Struct, frozen=True, kw_only=True):
     sum_s: float
 
 
+class RecordingSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept of what goes in and comes out: the recording that is being written, and those before it."""
+
+    writing: bool
+    bytes: int
+    files: int
+    kept_bytes: int
+    deleted: int
+    """Since the start, for their age."""
+
+
 class Picture(msgspec.Struct, frozen=True, tag="picture", kw_only=True):
     """All that changes from frame to frame. Sent several times a second: none for two seconds means a stall."""
 
@@ -161,6 +172,7 @@ class Picture(msgspec.Struct, frozen=True, tag="picture", kw_only=True):
     stages: tuple[StageTimes, ...] = ()
     queues: dict[str, int] = {}
     """How much waits, by queue."""
+    recording: RecordingSeen | None = None
 
 
 class ActReply(msgspec.Struct, frozen=True, tag="reply", kw_only=True):

@@ -10,7 +10,7 @@ from itertools import accumulate
 
 from opencram.serve.access.audit import Audit
 from opencram.serve.feed import Feed
-from opencram.serve.link import Picture
+from opencram.serve.link import Picture, RecordingSeen
 from opencram.serve.stopwatch import BOUNDS_S
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -38,6 +38,7 @@ def metrics(feed: Feed, audit: Audit) -> str:
         *_family("tracks", "gauge", "Confirmed tracks shown.", [({}, len(picture.tracks))]),
         *_family("zones", "gauge", "Zones by level.", _by("state", feed.levels())),
         *_family("notes", "gauge", "What else is degraded, sentences in /healthz.", [({}, len(picture.notes))]),
+        *_recording(picture.recording),
         *_family("clients", "gauge", "Who looks at the feed.", [({}, len(feed.clients))]),
         *_family("audit_total", "counter", "What was done or refused.", _audited(audit)),
         *_family("audit_broken", "gauge", "1 while it cannot be written down.", [({}, bool(audit.fault))]),
@@ -89,6 +90,16 @@ def _sirens(picture: Picture, now_ns: int) -> Iterable[str]:
     beats = [({"siren": s.id}, (now_ns - s.beat_ns) * 1e-9) for s in picture.sirens if s.beat_ns]
     yield from _family("siren_state", "gauge", "1 for the state in which a siren is.", states)
     yield from _family("siren_beat_age_seconds", "gauge", "Since a siren's last heartbeat.", beats)
+
+
+def _recording(seen: RecordingSeen | None) -> Iterable[str]:
+    if seen is None:
+        return
+    yield from _family("recording_written", "gauge", "1 while all is recorded.", [({}, seen.writing)])
+    yield from _family("recording_bytes", "gauge", "Of the recording being written.", [({}, seen.bytes)])
+    yield from _family("recordings_kept", "gauge", "Recordings before it.", [({}, seen.files)])
+    yield from _family("recordings_kept_bytes", "gauge", "Their bytes.", [({}, seen.kept_bytes)])
+    yield from _family("recordings_deleted_total", "counter", "Deleted for their age.", [({}, seen.deleted)])
 
 
 def _family(name: str, kind: str, text: str, samples: Iterable[Sample]) -> list[str]:

@@ -99,6 +99,13 @@ class Outlets:
         for warning in drill_warnings(step):
             self.tell(warning)
 
+    def change_site(self, site: Site) -> None:
+        """Speak of other zones from here on: of what waits already, too."""
+        self._site = site
+        self._writer.change_site(site)
+        self._picture.change_site(site)
+        self._faults |= dict(_outline_faults(site))
+
     def show(self, tracks: tuple[TrackSeen, ...]) -> None:
         """The tracks of now, for TAK's next second."""
         self._tracks = tracks

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from opencram.serve.keep import Keeper, Resumed
     from opencram.serve.outlets import Outlets
     from opencram.serve.sources import Source as InputSource
+    from opencram.serve.tracks_out import TracksOut
     from opencram.serve.webprocess import WebProcess
     from opencram.site import Site
     from opencram.steadyclock import SteadyClock
@@ -74,12 +75,16 @@ class Service:
         self.post = Post(self.desk, tokens, clock.now_ns, self._sent, self._heard)
         self.web: WebProcess | None = None
         self.outlets: Outlets | None = None
+        self.tracks_out: TracksOut | None = None
         self.notes: dict[str, str] = {}
         """What is degraded, a sentence each, by what it is about."""
-        mute = [zone.id for zone in site.zones if not any(zone.id in siren.zones for siren in site.sirens)]
-        self._note("zones", f"no siren sounds for {', '.join(mute)}" if mute else "")
+        self._note("zones", _mute(site))
         self._painter, self._watch = Painter(site), Stopwatch()
         self._asked: deque[Act] = deque(maxlen=1_000)
+        self.between_ticks: deque[Callable[[], None]] = deque()
+        """What is to be done before the next tick begins."""
+        self.reload: Callable[[Act], None] | None = None
+        """Reads the zones again, where they can be; answers the act."""
         self._journal: list[dict[str, object]] = []
         self._sent_ns: dict[str, int] = {}
         self._turn_ns, self._shown_ns, self.ticks = 0, 0, 0
@@ -122,6 +127,8 @@ class Service:
 
     def turn(self, tick_ns: int) -> Outbox | None:
         """One tick: taken, logged, stepped, logged, told to the sirens, and then to everybody else."""
+        while self.between_ticks:
+            self.between_ticks.popleft()()
         self._turn_ns, self.ticks = self.clock.now_ns(), self.ticks + 1
         self._watch.start()
         self._watch.add("late", max(0.0, (self._turn_ns - tick_ns) * 1e-9))
@@ -154,6 +161,8 @@ class Service:
         self._note_faults()
         now_ns = self.clock.now_ns()
         self._painter.add(outbox, self.keeper.now_ns)
+        if self.tracks_out is not None:
+            self.tracks_out.tell(outbox, self.keeper.now_ns)
         if self.web is not None and now_ns - self._shown_ns >= PICTURE_NS:
             self._shown_ns = now_ns
             notes, counts = tuple(self.notes.values()), self._counts()
@@ -161,7 +170,11 @@ class Service:
                 notes, counts = notes + self.outlets.notes, counts | self.outlets.counts
             clocks_s = self.state.aligned.registration.applied[:, 3]
             picture = self._painter.picture(self.desk, now_ns, notes, counts, clocks_s)
-            self.web.show(msgspec.structs.replace(picture, stages=self._watch.times(), queues=self._queues()))
+            self.web.show(
+                msgspec.structs.replace(
+                    picture, stages=self._watch.times(), queues=self._queues(), recording=self.keeper.seen
+                )
+            )
             if self.outlets is not None:
                 self.outlets.show(picture.tracks)
         self._note_down()
@@ -179,7 +192,9 @@ class Service:
         ahead_s = self.clock.ahead_ns() * 1e-9
         set_by = f"the machine's clock was set by {-ahead_s:.1f} s; it is followed slowly"
         self._note("clock", set_by if abs(ahead_s) > CLOCK_S else "")
-        self._note("recording", self.keeper.fault)
+        self._note("recording", self.keeper.fault or self.keeper.kept.fault)
+        while self.keeper.news:
+            self.console.say(self.keeper.news.popleft(), self.keeper.now_ns, what="recording")
 
     def _note(self, about: str, sentence: str) -> None:
         """Have a sentence on the page while it is so."""
@@ -203,7 +218,8 @@ class Service:
         ways = {f"{way.name}: not sent": getattr(way, "unsent", 0) for way in self.post.transports}
         cut = {f"{way.name}: refused": getattr(way, "refused", 0) for way in self.post.transports}
         radars = self.source.receiver.counts() if self.source.receiver is not None else {}
-        return {name: count for name, count in (ways | cut | radars).items() if count}
+        tracks = self.tracks_out.counts() if self.tracks_out is not None else {}
+        return {name: count for name, count in (ways | cut | radars | tracks).items() if count}
 
     # ---- a restart, and a fault -----------------------------------------------------------------------------------
 
@@ -258,11 +274,11 @@ class Service:
         self.notes["fault"] = f"tick {self.keeper.seq} could not be worked out and was left out{lost}"
         self.state = found.state or State(defended=self.source.defended)
         self.state.warnings = load_warnings(self._stood)
-        self.keeper.save(self.state)
+        self.keeper.anew(self.state)
         self.post.tick()
         self._note_down()
         for act in acts:
-            self._reply(act, False, "a fault kept it from being carried out; ask again")
+            self.answer(act, False, "a fault kept it from being carried out; ask again")
 
     # ---- operators ------------------------------------------------------------------------------------------------
 
@@ -271,6 +287,10 @@ class Service:
         now_ns = self.clock.now_ns()
         if act.kind in ("alarm", "all-clear"):
             self._asked.append(act)
+            return
+        if act.kind == "reload-zones":
+            if self.reload is not None:
+                self.reload(act)
             return
         if act.kind == "drill":
             why_not = self._no_drill_in(act.targets) or self.desk.start_drill(
@@ -282,7 +302,7 @@ class Service:
             why_not = "; ".join(filter(None, refusals))
             done = f"testing {', '.join(act.targets)}"
         self.post.flush()
-        self._reply(act, not why_not, why_not or done)
+        self.answer(act, not why_not, why_not or done)
         self._tell_drills()
 
     def _no_drill_in(self, zones: Sequence[str]) -> str:
@@ -293,7 +313,15 @@ class Service:
         drilled = [zone for drill in self.desk.state.drills.values() for zone in zones if zone in drill.zones]
         return f"{', '.join(drilled)}: found a drill that is not over, expected none" if drilled else ""
 
-    def _reply(self, act: Act, done: bool, sentence: str) -> None:
+    def change_site(self, site: Site) -> None:
+        """Other zones from the next tick on; all else of the site is as it was."""
+        self.site = site
+        self._note("zones", _mute(site))
+        self.desk.change_site(site)
+        self.keeper.anew(self.state, site)
+
+    def answer(self, act: Act, done: bool, sentence: str) -> None:
+        """Say what came of an act."""
         self.console.say(f"{act.by}: {act.kind} {', '.join(act.targets)}: {sentence}", self.clock.now_ns())
         if self.web is not None:
             self.web.reply(act, done, sentence)
@@ -303,10 +331,10 @@ class Service:
             refused = [r for r in outbox.rejects if r.source == act.by and _names_one(r, act.targets)]
             told = [w for w in outbox.warnings if w.zone in act.targets]
             if refused:
-                self._reply(act, False, f"{refused[0].reason} ({refused[0].sample})")
+                self.answer(act, False, f"{refused[0].reason} ({refused[0].sample})")
             else:
                 stands = f"{act.kind} for {', '.join(act.targets)}: it stands already"
-                self._reply(act, True, told[0].reason if told else stands)
+                self.answer(act, True, told[0].reason if told else stands)
 
     # ---- what is told, after the sirens ---------------------------------------------------------------------------
 
@@ -384,6 +412,8 @@ class Service:
 
     def close(self) -> None:
         """Keep all there is."""
+        if self.tracks_out is not None:
+            self.tracks_out.close()
         self._note_down()
         self.keeper.close(self.state, self.desk.state)
 
@@ -404,6 +434,12 @@ def _inputs_of(acts: Sequence[Act], tick_ns: int) -> list[Input]:
         for act in acts
         for zone in act.targets
     ]
+
+
+def _mute(site: Site) -> str:
+    """Which zones have no siren, a sentence; nothing where all have."""
+    mute = [zone.id for zone in site.zones if not any(zone.id in siren.zones for siren in site.sirens)]
+    return f"no siren sounds for {', '.join(mute)}" if mute else ""
 
 
 def _names_one(reject: Reject, zones: Sequence[str]) -> bool:

@@ -10,7 +10,7 @@ import signal
 import socket
 import ssl
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,14 +22,19 @@ from opencram.outputs.source import Provenance, Source, sender_of
 from opencram.serve.access.accounts import read_accounts
 from opencram.serve.door import Door, check_door, is_reachable, listener, names_in, tls_context
 from opencram.serve.keep import Keeper, Play, Resumed
+from opencram.serve.link import Act
 from opencram.serve.outlets import Outlets, ways_of
 from opencram.serve.picture import hello_of
 from opencram.serve.radars import over_udp, radar_endpoints
+from opencram.serve.reload import Reloader
+from opencram.serve.rolls import Rolling
 from opencram.serve.secrets import OPERATOR, secrets_folder, token
 from opencram.serve.service import LINK_SOURCE, Service, threadsafe
 from opencram.serve.sources import NoSensors, Played
 from opencram.serve.sources import Source as InputSource
 from opencram.serve.systemd import keep_alive, notify
+from opencram.serve.tracks_out import TracksOut, sac_sic
+from opencram.serve.udp import endpoint
 from opencram.serve.webprocess import WebProcess
 from opencram.site import Site, load_site
 from opencram.steadyclock import SteadyClock
@@ -65,6 +70,11 @@ class Asked:
     log_format: str = "text"
     asterix: tuple[str, ...] = ()
     burst_ms: float = 10.0
+    rolling: Rolling = field(default_factory=Rolling)
+    asterix_out: tuple[str, ...] = ()
+    asterix_code: str = "0/0"
+    label: str = ""
+    """Stands before each line, where several services share a terminal."""
 
 
 def serve(asked: Asked) -> None:
@@ -75,15 +85,18 @@ def serve(asked: Asked) -> None:
     site = load_site(asked.site)
     ways_of(site, asked.hooks, asked.tak, time.time_ns)  # bad ones are told before anything is begun
     _broker(asked.mqtt, site)
+    sac_sic(asked.asterix_code)
+    for text in asked.asterix_out:
+        endpoint(text)
     endpoints = radar_endpoints(site, asked.asterix, playing=scenario is not None)
     tls = _tls(asked)
     check_door(asked.http, secrets_folder(), tls is not None)
     provenance = Provenance.LIVE if scenario is None else Provenance.SIMULATION
-    keeper = Keeper(asked.record or state_folder(site.name), site, provenance)
+    keeper = Keeper(asked.record or state_folder(site.name), site, provenance, asked.rolling)
     http = _listen(asked.http)
     sirens = _listen(_next_port(http))
     warmup()
-    console = Console(as_json=asked.log_format == "json")
+    console = Console(as_json=asked.log_format == "json", label=asked.label)
     try:
         asyncio.run(_run(asked, site, scenario, endpoints, keeper, http, sirens, console, tls))
     finally:
@@ -172,12 +185,16 @@ async def _run(
     tokens = {siren.id: token(f"siren-{siren.id}").encode() for siren in site.sirens}
     token(OPERATOR)
     service = Service(site, source, clock, keeper, resumed, tokens, console)
+    if asked.asterix_out:
+        service.tracks_out = TracksOut(site, source.provenance, asked.asterix_out, asked.asterix_code)
     documents = scenario.documents() if scenario is not None else None
     keeper.begin(service.state, clock.now_ns(), play, documents)
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, service.stop)
+    service.reload = Reloader(service, asked.site).ask
+    loop.add_signal_handler(signal.SIGHUP, lambda: service.act(_hung_up(clock)))
     ways = WebSocketSirens(tokens, service.post.received, service.post.lost)
     service.post.add([ways])
     await ways.start(sirens, tls)
@@ -217,6 +234,11 @@ async def _until_stopped(service: Service, ways: WebSocketSirens, broker: asynci
             await asyncio.to_thread(service.web.close)
         service.source.close()
         await ways.stop()
+
+
+def _hung_up(clock: SteadyClock) -> Act:
+    """SIGHUP: the zones are to be read again."""
+    return Act(act="", kind="reload-zones", targets=(), by="SIGHUP", time_ns=clock.now_ns())
 
 
 def _note(scenario: Scenario | None) -> str:

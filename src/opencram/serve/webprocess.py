@@ -101,6 +101,13 @@ class WebProcess:
         """Start it; returns at once."""
         self._thread.start()
 
+    def change(self, hello: Hello) -> None:
+        """Speak of other zones from here on: the web process is started anew, and told all that stands."""
+        with self._news:
+            self.hello, self._why = hello, "the zones have changed"
+            self._broken.set()
+            self._news.notify()
+
     def close(self) -> None:
         """End it, after what was told has been written."""
         self._closing.set()

@@ -56,13 +56,17 @@ class Desk:
     ) -> None:
         self.state, self.times = state or DeskState(), times or Times()
         self._status: Status = _STATUS[provenance]
-        self._serving = {zone.id: tuple(s.id for s in site.sirens if zone.id in s.zones) for zone in site.zones}
-        self._near = neighbours(site)
+        self.change_site(site)
         for siren in site.sirens:
             self.state.sirens.setdefault(siren.id, SirenState())
         self._out: list[tuple[str, ToSiren]] = []
         self._notices: list[Health] = []
         self._drill_news: list[Drill] = []
+
+    def change_site(self, site: Site) -> None:
+        """Take over other zones; sirens stay the same."""
+        self._serving = {zone.id: tuple(s.id for s in site.sirens if zone.id in s.zones) for zone in site.zones}
+        self._near = neighbours(site)
 
     # ---- what is fetched ------------------------------------------------------------------------------------------
 

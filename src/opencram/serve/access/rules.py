@@ -9,8 +9,8 @@ PUBLIC_BELOW = ("/cap/", "/static/")
 PHONES = "/zone/"
 SESSION = "/api/session"
 """Signing in and out: asks for itself who calls."""
-ADMINS = ("/api/audit",)
-ACTS = ("/api/alarm", "/api/all-clear", "/api/drill", "/api/self-test")
+ADMINS = ("/api/audit", "/api/reload-zones")
+ACTS = ("/api/alarm", "/api/all-clear", "/api/drill", "/api/self-test", "/api/reload-zones")
 PAGES = ("/", "/docs")
 """Whoever opens one in a browser without being signed in is led to the page where he can."""
 READING = ("GET", "HEAD")
