@@ -331,7 +331,7 @@ class Service:
         self._journal.append({"what": "health", **_plain(health)})
         if health.state == "unanswered":
             self.notes[health.component] = f"{health.component} does not answer: {health.detail}"
-        elif health.state in ("unexplained", "contested", "degraded"):
+        elif health.state in ("unexplained", "contested", "degraded", "overloaded"):
             self.notes[health.component] = f"{health.component} {health.detail}"
         elif health.state in ("answered", "ok"):
             self.notes.pop(health.component, None)
