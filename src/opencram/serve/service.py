@@ -180,6 +180,7 @@ class Service:
         set_by = f"the machine's clock was set by {-ahead_s:.1f} s; it is followed slowly"
         self._note("clock", set_by if abs(ahead_s) > CLOCK_S else "")
         self._note("recording", self.keeper.fault)
+        self._note("radars", self.source.receiver.fault if self.source.receiver is not None else "")
 
     def _note(self, about: str, sentence: str) -> None:
         """Have a sentence on the page while it is so."""
