@@ -53,7 +53,7 @@ from opencram.tracking.gating import candidates
 from opencram.tracking.lifecycle import confirm, twins
 from opencram.tracking.mates import ask_mates
 from opencram.tracking.noise import as_stated, no_plots
-from opencram.tracking.overload import Overload, overload_news, room_of, urgent
+from opencram.tracking.overload import Overload, overload_news, room_of, sure_tracks, urgent
 from opencram.tracking.scan import FLYER_NS, begin, given_up, settle, tell, use_plots
 
 GENERIC_SHAPE = "shell-155"
@@ -157,7 +157,7 @@ def most_urgent(state: TracksState, scan: Plots, rows: IntArray, site: Site) -> 
     room = room_of(layout, sensor)
     if len(scan) <= room:
         return scan, rows
-    bank, look = state.bank, _look(state, scan, layout)
+    bank, look = sure_tracks(state.bank), _look(state, scan, layout)
     gates = _gates(bank, look)
     kept = urgent(gates.begins, gates.plot_of, bank.whole, scan.snr_db, scan.range_m, room)
     state.overload.note(sensor, int(look.time_ns[-1]), len(scan), len(scan) - len(kept))

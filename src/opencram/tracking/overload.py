@@ -7,19 +7,20 @@ that go with tentative tracks, the longest first, then the strongest: noise is s
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from opencram.physics.layout import Layout
 from opencram.tables import CONFIRMED, FloatArray, Health, IntArray, Reject
-from opencram.tracking.bank import COUNT, STATUS
+from opencram.tracking.bank import COUNT, STATUS, Bank
 
 PLOTS_PER_S = 4_000
-"""So many plots a second that belong to no track are used at a site, in equal parts of its sensors. Twice what is
-stated to be taken without loss; they cost a third of a core."""
-LEAST_ROOM = 100
-"""A scan has room for as many in any case."""
+"""So many plots a second that belong to no track are used at a site, in equal parts of its sensors."""
+LEAST_ROOM, MOST_ROOM = 100, 500
+"""A scan has room for so many of them in any case, and for no more: pairs with young tracks grow with the square."""
+SURE = 2
+"""A track of one plot may go anywhere; from so many plots on it says where the next is to be."""
 OVER_NS = 2_000_000_000
 """A sensor whose plots have all been used for so long is overloaded no more."""
 
@@ -45,7 +46,14 @@ class Overload:
 def room_of(layout: Layout, sensor: int) -> int:
     """How many plots of one scan of a sensor are used at most, besides those of confirmed tracks."""
     share = PLOTS_PER_S * float(layout.update_ns[sensor]) * 1e-9 / len(layout.update_ns)
-    return max(LEAST_ROOM, round(share))
+    return min(max(LEAST_ROOM, round(share)), MOST_ROOM)
+
+
+def sure_tracks(bank: Bank) -> Bank:
+    """The tracks that say which plots are theirs."""
+    some = replace(bank)
+    some.keep(bank.whole[:, COUNT] >= SURE)
+    return some
 
 
 def urgent(
