@@ -12,13 +12,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from opencram.asterix.write import encode_plots
-from opencram.serve.sources import Played
+from opencram.serve.sources import NoSensors, Played
 from opencram.serve.udp import Endpoint, Transmitter
 from opencram.site import Sensor, load_site
 from opencram.tables import PlotRows
@@ -110,7 +111,7 @@ class LiveService:
         return int(found[1]) / 1024.0 if found else 0.0
 
 
-def until(what: Any, within_s: float) -> float:
+def until(what: Callable[[], object], within_s: float) -> float:
     """Wait until something is so; how long that took."""
     began_s = time.monotonic()
     while not what():
@@ -163,15 +164,16 @@ def noise(sensor: Sensor, count: int, time_s: float, rng: np.random.Generator) -
 
 
 def play(port: int, site: str, scenario: str, ends_s: float, noises: list[Noise], seed: int = 0) -> float:
-    """Send a raid in real time, and noise with it, until `ends_s` (time.time); when the raid began."""
-    loaded = load_site(site)
+    """Send a raid ('': none) in real time, and noise with it, until `ends_s` (time.time); when the raid began."""
+    loaded, began_s = load_site(site), time.time()
     codes = {s.id: (s.asterix.sac, s.asterix.sic) for s in loaded.sensors if s.asterix is not None}
-    played = Played(load_scenario(scenario), loaded, seed, time.time_ns() // 1_000 * 1_000)
-    sender, began_s = Transmitter(Endpoint("127.0.0.1", port)), time.time()
+    start_ns = time.time_ns() // 1_000 * 1_000
+    played = Played(load_scenario(scenario), loaded, seed, start_ns) if scenario else NoSensors()
+    sender = Transmitter(Endpoint("127.0.0.1", port))
     while time.time() < ends_s:
         played.prepare()
-        due_s = played.due_ns(0, time.time_ns()) * 1e-9
-        time.sleep(max(0.0, min(due_s, time.time() + 0.1) - time.time()))
+        due_s = played.due_ns(time.time_ns(), time.time_ns()) * 1e-9
+        time.sleep(max(0.0, min(due_s - time.time(), 0.1)))
         for one in played.take(time.time_ns()):
             if isinstance(one, PlotRows):
                 sender.send(encode_plots(one, *codes[one.source], simulated=False))

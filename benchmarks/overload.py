@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from live import LiveService, Noise, play
-
 from opencram.physics.layout import layout_of
 from opencram.site import load_site
 from opencram.tracking.overload import room_of
@@ -48,7 +47,7 @@ def raid(folder: Path, times: float, flood_s: float) -> Outcome:
 
         def send() -> None:
             if noises:
-                play(service.port, SITE, RAID, time.time() + BEFORE_S, noises, seed=1)  # tracks of an earlier raid
+                play(service.port, SITE, "", time.time() + BEFORE_S, noises)
             began[0] = play(service.port, SITE, RAID, flood_ends_s, noises)
 
         sending = threading.Thread(target=send)
@@ -65,7 +64,7 @@ def raid(folder: Path, times: float, flood_s: float) -> Outcome:
         alerts: dict[str, float] = {}
         for command in service.commands():
             after_s = command["issued_ns"] * 1e-9 - began[0]
-            if command["kind"] == "rocket" and after_s > 0.0:
+            if command["kind"] == "rocket" and command["id"].endswith("/0") and after_s > 0.0:
                 alerts.setdefault(command["zone"], after_s)
         counts = (service.health() or {})["counts"]
         return Outcome(alerts, counts, sorted(told), sum(n.sent for n in noises), last_s, service.memory_mb())
@@ -82,7 +81,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             one = raid(Path(folder), times, args.seconds)
         found.append(one)
-        print(f"{times:g} times the stated rate for {args.seconds:g} s: {one.sent / args.seconds:,.0f} false plots a second")
+        per_s = one.sent / args.seconds
+        print(f"{times:g} times the stated rate for {args.seconds:g} s: {per_s:,.0f} false plots a second")
         for zone, after_s in sorted(one.alerts_s.items()):
             quiet_s = found[0].alerts_s.get(zone)
             beside = "" if quiet_s is None else f", {after_s - quiet_s:+.2f} s beside the raid alone"

@@ -1,4 +1,4 @@
-"""A pipeline that is stalled, killed or lost: the operator is told, and the sirens say so where the policy has it so."""
+"""A pipeline that is stalled, killed or lost: the operator is told, and sirens say so where the policy has it."""
 
 from __future__ import annotations
 
@@ -113,7 +113,11 @@ def test_a_fault_is_said_after_the_policys_time_and_again_and_is_over_with_a_pul
 
 @pytest.mark.parametrize(
     ("provenance", "policy"),
-    [(Provenance.LIVE, {}), (Provenance.SIMULATION, {"system_fault_s": 5.0}), (Provenance.REPLAY, {"system_fault_s": 5.0})],
+    [
+        (Provenance.LIVE, {}),
+        (Provenance.SIMULATION, {"system_fault_s": 5.0}),
+        (Provenance.REPLAY, {"system_fault_s": 5.0}),
+    ],
 )
 def test_nothing_is_said_unless_the_policy_has_it_so_and_in_earnest(provenance: Provenance, policy: Any) -> None:
     siren = Siren(provenance, **policy)

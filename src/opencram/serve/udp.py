@@ -38,14 +38,14 @@ MAX_SENDERS = 64
 """Addresses counted by name; all others are counted together."""
 OTHERS = "others"
 EXTRA_OCTETS = socket.CMSG_SPACE(16) + socket.CMSG_SPACE(4)
-READS_AT_ONCE = 200
-"""Datagrams read before anybody else on the loop has a turn."""
+READS_AT_ONCE = 2_000
+"""Datagrams read before anybody else on the loop has a turn; the kernel's buffer holds about as many. 10 ms at most."""
 BUFFER_OCTETS = 4 * 2**20
 STAMP = getattr(socket, "SO_TIMESTAMPNS", 35)  # Linux's number; Python does not name it everywhere
 OVERFLOW = getattr(socket, "SO_RXQ_OVFL", 40)  # likewise
-STEADY_NS = 1_000_000_000
-"""A kernel's stamp further than this from the service's clock, and from when it was last at work, is a clock that was
-set: then the service's holds."""
+STEADY_NS = 10_000_000_000
+"""What the kernel stamped longer ago, or later than now, was stamped before the machine's clock was set: then the
+service's holds."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class Receiver:
 
     def __init__(self, now_ns: Callable[[], int], simulated: bool = False, max_waiting: int = MAX_WAITING) -> None:
         self._now_ns, self._simulated, self._max_waiting = now_ns, simulated, max_waiting
-        self._newest_ns, self._dropped_ns, self._took_ns = 0, -DROPPING_NS, now_ns()
+        self._newest_ns, self._dropped_ns = 0, -DROPPING_NS
         self._radars: frozenset[str] = frozenset()
         self._sockets: list[socket.socket] = []
         self._unread: dict[int, int] = {}
@@ -139,16 +139,15 @@ class Receiver:
     def take(self, until_ns: int) -> list[Datagram]:
         """All that was received up to a time, in order, but nothing that has waited too long."""
         taken: list[Datagram] = []
-        self._took_ns = self._now_ns()
-        oldest_ns = self._took_ns - MAX_AGE_NS
+        now_ns = self._now_ns()
         for sender in self.senders.values():
             while sender.waiting and sender.waiting[0].received_ns <= until_ns:
                 datagram = self._lose(sender)
-                if datagram.received_ns >= oldest_ns:
+                if now_ns - datagram.received_ns <= MAX_AGE_NS:
                     taken.append(datagram)
                 else:
                     sender.aged += 1
-                    self._dropped_ns = self._took_ns
+                    self._dropped_ns = now_ns
         return sorted(taken, key=lambda datagram: datagram.received_ns)
 
     def waiting_ns(self) -> tuple[int, int] | None:
@@ -252,7 +251,7 @@ class Receiver:
             if level == socket.SOL_SOCKET and kind == STAMP and len(content) >= 16:
                 seconds, parts = struct.unpack("@qq", content[:16])
                 age_ns = time.time_ns() - (seconds * 1_000_000_000 + parts)
-                if 0 <= age_ns <= STEADY_NS + now_ns - self._took_ns:
+                if 0 <= age_ns <= STEADY_NS:
                     return now_ns - int(age_ns)
         return now_ns
 

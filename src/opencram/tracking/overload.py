@@ -77,7 +77,9 @@ def overload_news(state: Overload, now_ns: int, layout: Layout) -> tuple[list[Re
     """What was not used since this was last asked, and which sensors have come to be overloaded, or no longer are."""
     ids, rejects, changes = list(layout.sensor_index), [], []
     for sensor, count in sorted(state.left.items()):
-        sample = f"found {state.most[sensor]} plots in a scan, expected {room_of(layout, sensor)} that belong to no track"
+        sample = (
+            f"found {state.most[sensor]} plots in a scan, expected {room_of(layout, sensor)} that belong to no track"
+        )
         rejects.append(
             Reject(time_ns=now_ns, source=ids[sensor], reason="more than is used", count=count, sample=sample)
         )
