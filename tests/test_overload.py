@@ -5,11 +5,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from live import noise
+from opencram.physics.layout import layout_of
 from opencram.pipeline import step
-from opencram.site import Site
+from opencram.site import Site, load_site
 from opencram.state import State, digest, load, save
 from opencram.tables import CONFIRMED, Outbox, PlotRows
 from opencram.tracking import overload
+from opencram.world.scenario import load_scenario
+from opencram.world.world import World
 from small_site import RADAR, SECOND_NS, START_NS, site_of, square
 
 SCANS, ROOM = 40, 20
@@ -91,8 +95,6 @@ def test_the_same_is_left_out_again() -> None:
 
 
 def test_a_sensor_takes_no_room_from_another() -> None:
-    from opencram.physics.layout import layout_of
-
     two = site_of([square("base", 0.0, 0.0)], sensors=[RADAR, {**RADAR, "id": "slow", "update_s": 4.0}])
     assert overload.room_of(layout_of(two), 0) == round(0.1 * overload.PLOTS_PER_S / 2)
     assert overload.room_of(layout_of(two), 1) == overload.MOST_ROOM
@@ -108,3 +110,29 @@ def test_the_order_is_tracks_then_length_then_strength() -> None:
     snr_db, range_m = np.array([1.0, 1.0, 1.0, 1.0, 30.0, 40.0]), np.full(6, 1_000.0)
     for room, expected in ((0, [0, 1]), (1, [0, 1, 2]), (2, [0, 1, 2, 3]), (3, [0, 1, 2, 3, 5])):
         assert overload.urgent(begins, plot_of, whole, snr_db, range_m, room).tolist() == expected
+
+
+def alerts(times: float) -> dict[str, float]:
+    """By zone, when a raid first alerts it, amid so many times the false plots that are stated to be borne."""
+    scenario, baghdad, rng = load_scenario("baghdad-2020-11-17"), load_site("baghdad-embassy"), np.random.default_rng(0)
+    world, state, first = World(scenario, baghdad, 0), State(defended=False), dict[str, float]()
+    while world.now_ns < world.start_ns + 6 * SECOND_NS:
+        now_ns = world.now_ns + world.tick_ns
+        inbox = world.advance(now_ns)
+        for number, sensor in enumerate(baghdad.sensors if times else ()):
+            if (now_ns - world.start_ns) % round(sensor.update_s * SECOND_NS) < world.tick_ns:
+                count = round(times * 0.5 * overload.room_of(layout_of(baghdad), number))
+                inbox.append(noise(sensor, count, (now_ns - 60_000_000) / SECOND_NS, rng))
+        outbox = step(state, inbox, now_ns, baghdad)
+        for warning in outbox.warnings:
+            if warning.state == "alert":
+                first.setdefault(warning.zone, (now_ns - world.start_ns) / SECOND_NS)
+    return first
+
+
+def test_a_raid_amid_ten_times_the_stated_plots_is_warned_of_in_time() -> None:
+    """Real clocks and sockets beside it: `benchmarks/overload.py`."""
+    alone, flooded = alerts(0.0), alerts(10.0)
+    assert alone
+    assert flooded.keys() >= alone.keys()
+    assert all(flooded[zone] <= after_s + 0.2 for zone, after_s in alone.items())

@@ -1,0 +1,113 @@
+"""What comes over the wire and should not, to a real service: each kind is counted and shown, and harms nothing."""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from live import Noise, free_port, noise
+from opencram.asterix.write import encode_plots
+from opencram.serve.udp import Endpoint, Transmitter
+from opencram.site import load_site
+from services import Village
+
+SITE = "baghdad-embassy"
+
+
+class Sender:
+    """Sends from one of this machine's addresses, as a machine of its own would."""
+
+    def __init__(self, address: str, port: int) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind((address, 0))
+        self._to = ("127.0.0.1", port)
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def send(self, *datagrams: bytes) -> None:
+        for data in datagrams:
+            self._socket.sendto(data, self._to)
+
+
+def looks(sic: int, count: int = 3, clock_s: float = 0.0) -> list[bytes]:
+    """A look of one of the site's radars, now by its clock."""
+    sensor = load_site(SITE).sensors[sic - 1]
+    plots = noise(sensor, count, time.time() + clock_s, np.random.default_rng())
+    return encode_plots(plots, 1, sic, simulated=False)
+
+
+def kept_up(village: Village, sender: Sender, seconds: float, what: Any = lambda: None) -> None:
+    """Radar 1 goes on looking ten times a second, and something else is done beside it."""
+    ends_s = time.monotonic() + seconds
+    while time.monotonic() < ends_s:
+        sender.send(*looks(1))
+        what()
+        time.sleep(0.1)
+
+
+def test_what_should_not_come_is_counted_shown_and_harmless(tmp_path: Path) -> None:
+    port, rng = free_port(socket.SOCK_DGRAM), np.random.default_rng(0)
+    with Village(tmp_path, SITE, "--asterix", f"127.0.0.1:{port}") as village:
+        village.start_service()
+        radar, thief, stranger, astray = (Sender(f"127.0.0.{k}", port) for k in (1, 2, 3, 4))
+        kept_up(village, radar, 1.0)
+        whole = encode_plots(noise(load_site(SITE).sensors[0], 1, time.time(), rng), 9, 9, simulated=False)[0]
+        stranger.send(b"", rng.bytes(400), rng.bytes(9_000), rng.bytes(60_000))
+        stranger.send(
+            whole[:-1], whole[:2], whole + b"\x0f", b"\x0f\x00\x00", b"\x0f\xff\xff" + whole[3:], b"\xee\x00\x05ab"
+        )
+        thief.send(*looks(1))
+        astray.send(*looks(2, clock_s=3_600.0), *looks(2, clock_s=-3_600.0))
+        kept_up(village, radar, 2.0, lambda: stranger.send(*[rng.bytes(1_400)] * 500))
+
+        def counts() -> dict[str, int]:
+            return dict(village.get("/healthz")["counts"])
+
+        def noted(words: str) -> bool:
+            return any(words in note for note in village.get("/healthz")["notes"])
+
+        for reason in (
+            "127.0.0.3: cut or empty", "127.0.0.3: dropped", "plots: broken data block", "plots: category not read",
+            "plots: unknown source", "plots: codes claimed twice", "plots: too late", "plots: from the future",
+        ):  # fmt: skip
+            village.until(lambda reason=reason: counts().get(reason, 0) > 0)  # type: ignore[misc]
+            assert f'reason="{reason}"' in village.text("/metrics")[1]
+        kept_up(village, radar, 0.5, lambda: stranger.send(*[rng.bytes(1_400)] * 500))
+        village.until(lambda: noted("datagrams are dropped"))
+        assert noted("127.0.0.2 uses its codes, which 127.0.0.1 has")
+        health = village.get("/healthz")
+        assert health["status"] == "degraded"
+        kept_up(village, radar, 1.0)
+        (first,) = (s for s in village.get("/healthz")["sensors"] if s["id"] == "counter-mortar-radar")
+        assert first["plot_ms"] > health["sensors"][0]["plot_ms"], "the radar is heard as before"
+        assert not village.journal("command")
+        for sender in (radar, thief, stranger, astray):
+            sender.close()
+        village.end("service")
+
+
+def test_a_flood_is_told_and_so_is_its_end(tmp_path: Path) -> None:
+    """Ten times what one radar is stated to bear. What becomes of a raid amid it: `test_overload.py`."""
+    port, site = free_port(socket.SOCK_DGRAM), load_site(SITE)
+    with Village(tmp_path, SITE, "--asterix", f"127.0.0.1:{port}") as village:
+        village.start_service()
+        flood, sender = Noise(site.sensors[0], 10_000.0), Transmitter(Endpoint("127.0.0.1", port))
+
+        def told() -> bool:
+            flood.send(sender, time.time())
+            return any("counter-mortar-radar sends more" in note for note in village.get("/healthz")["notes"])
+
+        def well() -> bool:
+            sender.send(looks(1))
+            return all("sends more" not in note for note in village.get("/healthz")["notes"])
+
+        village.until(told, 40.0)
+        assert village.get("/healthz")["counts"]["plots: more than is used"] > 500
+        village.until(well, 40.0)
+        sender.close()
+        village.end("service")
