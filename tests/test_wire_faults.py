@@ -41,6 +41,11 @@ def looks(sic: int, count: int = 3, clock_s: float = 0.0) -> list[bytes]:
     return encode_plots(plots, 1, sic, simulated=False)
 
 
+def health_of(village: Village) -> dict[str, Any]:
+    """What the service says of itself; nothing where it is too busy to answer in time."""
+    return village.get("/healthz") or {"notes": [], "counts": {}, "sensors": []}
+
+
 def kept_up(village: Village, sender: Sender, seconds: float, what: Any = lambda: None) -> None:
     """Radar 1 goes on looking ten times a second, and something else is done beside it."""
     ends_s = time.monotonic() + seconds
@@ -66,10 +71,10 @@ def test_what_should_not_come_is_counted_shown_and_harmless(tmp_path: Path) -> N
         kept_up(village, radar, 2.0, lambda: stranger.send(*[rng.bytes(1_400)] * 500))
 
         def counts() -> dict[str, int]:
-            return dict(village.get("/healthz")["counts"])
+            return dict(health_of(village)["counts"])
 
         def noted(words: str) -> bool:
-            return any(words in note for note in village.get("/healthz")["notes"])
+            return any(words in note for note in health_of(village)["notes"])
 
         for reason in (
             "127.0.0.3: cut or empty", "127.0.0.3: dropped", "plots: broken data block", "plots: category not read",
@@ -79,12 +84,15 @@ def test_what_should_not_come_is_counted_shown_and_harmless(tmp_path: Path) -> N
             assert f'reason="{reason}"' in village.text("/metrics")[1]
         kept_up(village, radar, 0.5, lambda: stranger.send(*[rng.bytes(1_400)] * 500))
         village.until(lambda: noted("datagrams are dropped"))
-        assert noted("127.0.0.2 uses its codes, which 127.0.0.1 has")
-        health = village.get("/healthz")
-        assert health["status"] == "degraded"
-        kept_up(village, radar, 1.0)
-        (first,) = (s for s in village.get("/healthz")["sensors"] if s["id"] == "counter-mortar-radar")
-        assert first["plot_ms"] > health["sensors"][0]["plot_ms"], "the radar is heard as before"
+        village.until(lambda: noted("127.0.0.2 uses its codes, which 127.0.0.1 has"))
+        before_ms = time.time_ns() // 10**6
+
+        def heard_again() -> bool:
+            radar.send(*looks(1))
+            return any((s["plot_ms"] or 0) > before_ms for s in health_of(village)["sensors"])
+
+        village.until(heard_again)
+        village.until(lambda: health_of(village).get("status") == "degraded")
         assert not village.journal("command")
         for sender in (radar, thief, stranger, astray):
             sender.close()
@@ -100,14 +108,16 @@ def test_a_flood_is_told_and_so_is_its_end(tmp_path: Path) -> None:
 
         def told() -> bool:
             flood.send(sender, time.time())
-            return any("counter-mortar-radar sends more" in note for note in village.get("/healthz")["notes"])
+            found = health_of(village)
+            many = found["counts"].get("plots: more than is used", 0) > 500
+            return many and any("counter-mortar-radar sends more" in note for note in found["notes"])
 
         def well() -> bool:
             sender.send(looks(1))
-            return all("sends more" not in note for note in village.get("/healthz")["notes"])
+            found = health_of(village)
+            return bool(found["sensors"]) and all("sends more" not in note for note in found["notes"])
 
         village.until(told, 40.0)
-        assert village.get("/healthz")["counts"]["plots: more than is used"] > 500
         village.until(well, 40.0)
         sender.close()
         village.end("service")
