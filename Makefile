@@ -6,7 +6,7 @@ PYTEST_ARGS ?=
 DEMO = baghdad-2020-11-17
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-sirens live test lint accuracy bench salvos raids mutants innocent-sky incidents clean
+.PHONY: help install demo demo-sirens live test lint accuracy bench salvos raids mutants innocent-sky soak overload incidents clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -57,6 +57,12 @@ raids: $(VENV)/.installed ## 1,000 random raids, into docs/warning-performance.m
 
 mutants: $(VENV)/.installed-dev ## change the code that warns in one place at a time, into docs/explanation/mutants.md: do its tests notice? (half an hour)
 	@$(BIN)/python scripts/mutants.py
+
+soak: $(VENV)/.installed ## six hours of traffic at speed through the live path: memory, queues, and is the recording true? (half an hour)
+	@$(BIN)/python benchmarks/soak.py $(SOAK_ARGS)
+
+overload: $(VENV)/.installed ## ten times the stated plots to a real service, for a minute, with a raid in their midst (five minutes)
+	@$(BIN)/python benchmarks/overload.py $(OVERLOAD_ARGS)
 
 incidents: $(VENV)/.installed ## the six incidents, 200 seeds each, into docs/incidents (half an hour)
 	@$(BIN)/opencram study examples/studies/incidents.yaml --out runs/incidents

@@ -14,13 +14,16 @@ from opencram.asterix.cat015 import CAT015
 from opencram.asterix.cat034 import CAT034
 from opencram.asterix.cat062 import CAT062
 from opencram.asterix.inspect import Message, messages
-from opencram.asterix.plots import DAY_NS, NORTH, SECTOR, at_time_of_day
+from opencram.asterix.plots import DAY_NS, NORTH, SECTOR, RadarsState, at_time_of_day, datagrams_to_rows
 from opencram.asterix.records import block_of, write
 from opencram.asterix.write import MAX_OCTETS, encode_plots, encode_service, encode_tracks
 from opencram.physics.frames import Origin
+from opencram.site import load_site
 from opencram.stages.bytes_to_plots import PlotsState, bytes_to_plots
 from opencram.state import State, load, save
-from opencram.tables import Datagram, Health, Input, Plots, Reject, Tracks
+from opencram.tables import Datagram, Health, Input, PlotRows, Plots, Reject, Tracks
+from opencram.world.scenario import load_scenario
+from opencram.world.world import World
 
 SITE = site()
 
@@ -47,6 +50,32 @@ def test_a_plot_goes_through_to_the_last_bit_that_the_format_holds() -> None:
     assert np.degrees(plots.el_rad).tolist() == pytest.approx([30.0], abs=180 / 2**17)
     assert plots.range_rate_mps.tolist() == pytest.approx([-200.5])
     assert plots.snr_db.tolist() == [13.0]
+
+
+def test_the_size_of_an_echo_is_that_of_the_same_plots_in_a_table() -> None:
+    """ASTERIX has no cross-section; strength and distance tell it, to the last bit of the strength on the wire."""
+    baghdad = load_site("baghdad-embassy")
+    world, state, off_db = World(load_scenario("baghdad-2020-11-17"), baghdad, 0), RadarsState(), list[float]()
+    codes = {s.id: (s.asterix.sac, s.asterix.sic) for s in baghdad.sensors if s.asterix}
+    while world.now_ns < world.start_ns + 4 * SECOND_NS:
+        now_ns = world.now_ns + world.tick_ns
+        for scan in (one for one in world.advance(now_ns) if isinstance(one, PlotRows)):
+            sent_now = [heard(data, scan.received_ns) for data in encode_plots(scan, *codes[scan.source], False)]
+            found, _, _ = datagrams_to_rows(state, sent_now, now_ns, baghdad)
+            told = [size for rows_of in found for size in rows_of.columns.get("rcs_dbsm", [])]
+            off_db += (np.array(told) - scan.columns["rcs_dbsm"]).tolist()
+    assert len(off_db) > 50
+    assert max(map(abs, off_db)) < 0.6
+
+
+def test_without_a_stated_reference_no_size_is_told() -> None:
+    plots, _, _ = run(*sent(rows(0.5)))
+    assert np.isnan(plots.rcs_dbsm).all()
+    stated = site(reference={"range_m": 10_000.0, "rcs_m2": 1.0, "snr_db": 13.0})
+    plots, _, _ = run(*sent(rows(0.5, range_m=5_000.0)), where=stated)
+    assert plots.rcs_dbsm.tolist() == pytest.approx([40.0 * np.log10(0.5)])
+    plots, _, _ = run(*sent(rows(0.5, snr_db=None)), where=stated)
+    assert np.isnan(plots.rcs_dbsm).all()
 
 
 def test_a_target_report_has_no_elevation() -> None:

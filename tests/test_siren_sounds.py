@@ -16,6 +16,7 @@ from opencram.outputs.sirens.sounds import RATE_HZ, SAID, sound_of, tone, wav, w
 
 ALARMS = ("rocket", "observed", "drone")
 SAFE = ("exercise", "drill-notice", "exercise-over", "test")
+FAULT = "system-fault"
 
 
 def command(kind: str, status: str) -> Command:
@@ -32,7 +33,7 @@ def test_what_is_not_in_earnest_never_sounds_as_if_it_were(kind: str, status: st
 
 
 def test_the_words_of_an_exercise_begin_by_saying_so() -> None:
-    assert set(SAID) == {*ALARMS, *SAFE, "all-clear", "cancel"}
+    assert set(SAID) == {*ALARMS, *SAFE, FAULT, "all-clear", "cancel"}
     begins = {"en": ("exercise", "test"), "fr": ("exercice", "essai"), "ar": ("تمرين", "تجربة")}
     for language, marks in begins.items():
         for name in SAFE:
@@ -53,7 +54,12 @@ def test_an_alarm_sounds_without_a_pause(name: str) -> None:
     assert loudness(name).min() > 0.5
 
 
-@pytest.mark.parametrize("name", SAFE)
+def test_a_fault_says_that_it_is_no_alarm() -> None:
+    denied = {"en": "This is not an alarm", "fr": "Ceci n’est pas une alerte", "ar": "هذا ليس إنذاراً"}
+    assert all(said in words(FAULT, language) for language, said in denied.items())
+
+
+@pytest.mark.parametrize("name", [*SAFE, FAULT])
 def test_what_is_no_alarm_has_silence_in_it(name: str) -> None:
     assert (loudness(name) < 0.05).mean() > 0.2
 

@@ -16,7 +16,18 @@ from asterix_site import at, heard, rows, site
 from opencram.asterix.plots import RadarsState, datagrams_to_rows
 from opencram.asterix.write import encode_plots
 from opencram.errors import InputError
-from opencram.serve.udp import MAX_SENDERS, MAX_STRANGE_OCTETS, OTHERS, Endpoint, Receiver, Transmitter, endpoint
+from opencram.serve import udp
+from opencram.serve.udp import (
+    DROPPING_NS,
+    MAX_AGE_NS,
+    MAX_SENDERS,
+    MAX_STRANGE_OCTETS,
+    OTHERS,
+    Endpoint,
+    Receiver,
+    Transmitter,
+    endpoint,
+)
 from opencram.tables import Datagram
 
 LOCAL = Endpoint("127.0.0.1", 0)
@@ -83,7 +94,7 @@ def test_a_busy_loop_does_not_make_plots_late() -> None:
 
 
 def test_only_what_came_by_then_is_taken() -> None:
-    receiver = Receiver(time.time_ns)
+    receiver = Receiver(lambda: 200)
     receiver._add("10.0.0.1", b"a", 100)
     receiver._add("10.0.0.1", b"b", 90)
     receiver._add("10.0.0.1", b"c", 200)
@@ -104,7 +115,7 @@ def test_empty_and_oversize_datagrams_are_counted() -> None:
 
 
 def test_a_flood_of_strangers_takes_nothing_from_a_radar() -> None:
-    receiver = Receiver(time.time_ns)
+    receiver = Receiver(lambda: 20_000)
     receiver.know(["10.0.0.1"])
     for k in range(20_000):
         receiver._add(f"10.9.{k // 250}.{k % 250}", b"x" * 500, k)
@@ -119,14 +130,57 @@ def test_a_flood_of_strangers_takes_nothing_from_a_radar() -> None:
     assert len(receiver.take(FOR_EVER_NS)) == 1
 
 
-def test_one_radar_that_floods_leaves_room_for_the_others() -> None:
-    receiver = Receiver(time.time_ns, max_waiting=40)
+def test_one_radar_that_floods_leaves_room_for_the_others_and_keeps_what_is_newest() -> None:
+    receiver = Receiver(lambda: 1_000, max_waiting=10)
     receiver.know(["10.0.0.1", "10.0.0.2"])
-    for _ in range(100):
-        receiver._add("10.0.0.1", b"x", 1)
-    receiver._add("10.0.0.2", b"y", 2)
-    assert [d.data for d in receiver.take(FOR_EVER_NS)] == [b"x"] * 10 + [b"y"]
+    receiver._add("10.0.0.2", b"y", 1)
+    for k in range(100):
+        receiver._add("10.0.0.1", f"{k}".encode(), k + 2)
+    assert [d.data for d in receiver.take(FOR_EVER_NS)] == [b"y", *(f"{k}".encode() for k in range(90, 100))]
     assert receiver.counts() == {"10.0.0.1: dropped": 90}
+    assert receiver.fault == "datagrams are dropped, so many so far: 10.0.0.1 90"
+
+
+def test_what_waits_is_bounded_in_octets_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(udp, "MAX_OCTETS_WAITING", 1_000)
+    receiver = Receiver(lambda: 1_000)
+    receiver.know(["10.0.0.1", "10.0.0.2"])
+    receiver._add("10.0.0.2", b"y" * 100, 1)
+    for k in range(50):
+        receiver._add("10.0.0.1", b"x" * 100, k + 2)
+    assert [d.data[:1] for d in receiver.take(FOR_EVER_NS)] == [b"y", *[b"x"] * 9]
+    assert receiver.counts() == {"10.0.0.1: dropped": 41}
+
+
+def test_what_waited_too_long_is_dropped_and_told_for_a_while() -> None:
+    now = [5_000_000_000]
+    receiver = Receiver(lambda: now[0])
+    receiver.know(["10.0.0.1"])
+    assert receiver.fault == ""
+    receiver._add("10.0.0.1", b"old", now[0] - MAX_AGE_NS - 1)
+    receiver._add("10.0.0.1", b"new", now[0] - MAX_AGE_NS)
+    assert [d.data for d in receiver.take(FOR_EVER_NS)] == [b"new"]
+    assert receiver.counts() == {"10.0.0.1: too old": 1}
+    assert "10.0.0.1 1" in receiver.fault
+    now[0] += DROPPING_NS + 1
+    assert receiver.fault == ""
+
+
+def test_what_the_kernel_could_not_keep_is_counted() -> None:
+    """Nobody reads while more comes than the socket's buffer holds."""
+
+    async def act(receiver: Receiver, transmitter: Transmitter) -> None:
+        receiver.know(["127.0.0.1"])
+        (sock,) = receiver._sockets
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 20_000)
+        transmitter.send([b"x" * 1_000] * 500)
+        await asyncio.sleep(0.05)
+        transmitter.send([b"one more"])
+        await until(lambda: receiver.counts().get("not read in time", 0) > 0)
+        assert receiver.counts()["not read in time"] == 501 - receiver.senders["127.0.0.1"].taken
+        assert "not read in time" in receiver.fault
+
+    with_receiver(act)
 
 
 @pytest.mark.parametrize(
@@ -219,6 +273,6 @@ def test_multicast_groups_are_joined_in_a_network_of_its_own() -> None:
 
 
 def test_datagrams_say_which_targets_are_taken() -> None:
-    receiver = Receiver(time.time_ns, simulated=True)
+    receiver = Receiver(lambda: 2, simulated=True)
     receiver._add("10.0.0.1", b"a", 1)
     assert receiver.take(1) == [Datagram(received_ns=1, address="10.0.0.1", data=b"a", simulated=True)]

@@ -10,8 +10,10 @@ from opencram.stages.bytes_to_plots import bytes_to_plots
 from opencram.stages.impacts_to_threats import impacts_to_threats
 from opencram.stages.plots_to_aligned import alignment_news, learn_alignment, plots_to_aligned
 from opencram.stages.plots_to_tracks import (
+    left_over,
     let_go,
     limits_hit,
+    most_urgent,
     note_breakups,
     plots_to_tracks,
     realign_tracks,
@@ -38,6 +40,7 @@ def step(state: State, inbox: list[Input], now_ns: int, site: Site) -> Outbox:
     tracks, hypotheses, impacts = track_scans(state, scans, site)
     let_go(state.tracks, now_ns, site)
     left_out, changes = alignment_news(state.aligned, now_ns, site)
+    no_room, loads = left_over(state.tracks, now_ns, site)
     engaged = pending(state.engagements, now_ns)
     threats = impacts_to_threats(state.threats, tracks, hypotheses, impacts, engaged, effects, now_ns, site)
     silent = [site.sensors[sensor].id for sensor in state.plots.stale]
@@ -53,8 +56,8 @@ def step(state: State, inbox: list[Input], now_ns: int, site: Site) -> Outbox:
         threats=threats,
         warnings=tuple(warnings),
         engagements=tuple(engagements),
-        rejects=(*rejects, *refused, *unheeded, *left_out),
-        health=(*health, *changes, *limits_hit(state.tracks, now_ns)),
+        rejects=(*rejects, *refused, *unheeded, *left_out, *no_room),
+        health=(*health, *changes, *loads, *limits_hit(state.tracks, now_ns)),
         events=tuple(track_events(state.tracks)),
     )
 
@@ -64,7 +67,7 @@ def track_scans(state: State, scans: list[Plots], site: Site) -> tuple[Tracks, H
     tracks, hypotheses, impacts = [], [], []
     first = 0
     for scan in scans:
-        aligned, rows = plots_to_aligned(state.aligned, scan, site)
+        aligned, rows = most_urgent(state.tracks, *plots_to_aligned(state.aligned, scan, site), site)
         followed = plots_to_tracks(state.tracks, aligned, site)
         change = learn_alignment(state.aligned, followed, scan, rows, site)
         seen, kinds, ends = tracks_to_impacts(state.impacts, followed, aligned, site)

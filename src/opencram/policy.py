@@ -62,6 +62,8 @@ class Policy(Model):
     pre_alert_factor: Annotated[Number, Field(gt=0, le=1)] = 0.3
     drone: DronePolicy = DronePolicy()
     stale_sensor: Literal["show", "alert"] = "show"
+    system_fault_s: Annotated[Number, Field(ge=4, le=600)] | None = None
+    """Sirens that hear nothing of the service for so long say so, by a sound of its own; None: they only show it."""
 
     def cost_of(self, kind: str) -> Cost:
         """The costs for a kind of zone: the site's own, else the built-in ones, else those of `default`."""

@@ -8,6 +8,7 @@ the codes is that radar: what another address sends under them is refused and to
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -21,7 +22,7 @@ from opencram.asterix.records import Refused, blocks, records
 from opencram.tables import Datagram, Health, Input, PlotRows
 
 if TYPE_CHECKING:
-    from opencram.site import Site
+    from opencram.site import Sensor, Site
 
 TICK_NS = 7_812_500
 """1/128 s, the last bit of all times of day."""
@@ -36,7 +37,10 @@ SIMULATED, REFERENCE = (2, 3), 1
 MULTISTATIC = 1
 READ = {category.number: category for category in (CAT015, CAT034, CAT048)}
 NOT_RELEASED = "says that its data must not be used"
-NAMES = ("time", "range_m", "azimuth_deg", "elevation_deg", "range_rate_mps", "snr_db", "received")
+NAMES = ("time", "range_m", "azimuth_deg", "elevation_deg", "range_rate_mps", "snr_db", "rcs_dbsm", "received")
+LEAST_DBSM, MOST_DBSM = -100.0, 100.0
+"""What is beyond comes of a distance or a strength that cannot be, and is for others to refuse."""
+RANGE, SNR = NAMES.index("range_m"), NAMES.index("snr_db")
 
 Values = list[float | None]
 
@@ -72,6 +76,8 @@ class _Known(NamedTuple):
     staring: list[bool]
     doppler_sign: list[float]
     addresses: list[tuple[str, ...]]
+    one_m_dbsm: list[float | None]
+    """The cross-section of what is 1 m away and as strong as the noise (dB m2); None where the site does not say."""
     codes: str
 
 
@@ -84,8 +90,17 @@ def _known(site: Site) -> _Known:
         staring=[s.kind == "staring" for s in site.sensors],
         doppler_sign=[-1.0 if s.asterix and s.asterix.doppler == "closing" else 1.0 for s in site.sensors],
         addresses=[s.asterix.addresses if s.asterix else () for s in site.sensors],
+        one_m_dbsm=[_one_m_dbsm(s) for s in site.sensors],
         codes=", ".join(f"SAC {sac} SIC {sic} ({site.sensors[k].id})" for (sac, sic), k in coded.items()) or "none",
     )
+
+
+def _one_m_dbsm(sensor: Sensor) -> float | None:
+    """By the radar equation, from the sensor's reference; one that nobody stated is no ground for a size."""
+    if "reference" not in sensor.model_fields_set:
+        return None
+    known = sensor.reference
+    return 10.0 * math.log10(known.rcs_m2) - known.snr_db - 40.0 * math.log10(known.range_m)
 
 
 def datagrams_to_rows(
@@ -254,8 +269,15 @@ class _Reader:
         if ticks is None or not 0 <= ticks * TICK_NS < DAY_NS:
             raise _Unused("no time of day" if ticks is None else "an impossible time of day")
         row[0] = at_time_of_day(int(ticks), self._received_ns) * 1e-9
-        row.append(self._received_ns * 1e-9)
+        row += [self._rcs_dbsm(sensor, row), self._received_ns * 1e-9]
         self._open.setdefault(sensor, []).append(row)
+
+    def _rcs_dbsm(self, sensor: int, row: Values) -> float | None:
+        """The cross-section that a plot of such strength at such a distance has; ASTERIX has no item for it."""
+        one_m_dbsm, snr_db, range_m = self.known.one_m_dbsm[sensor], row[SNR], row[RANGE]
+        if one_m_dbsm is None or snr_db is None or range_m is None or range_m <= 0.0:
+            return None
+        return min(max(one_m_dbsm + snr_db + 40.0 * math.log10(range_m), LEAST_DBSM), MOST_DBSM)
 
     def _count(self, sensor: int, what: str, count: int = 1) -> None:
         name = f"{self.known.ids[sensor]}: {what}"

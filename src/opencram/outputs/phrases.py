@@ -31,7 +31,7 @@ SAID = {
     "headline": STATES,
     "description": ("pre-alert", "alert", "update", "drill-notice"),
     "instruction": STATES,
-    "spoken": STATES,
+    "spoken": (*STATES, "system-fault"),
 }
 """Part -> the states for which it must be there, in English at least."""
 

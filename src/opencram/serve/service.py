@@ -195,6 +195,7 @@ class Service:
         self._note("recording", self.keeper.fault or self.keeper.kept.fault)
         while self.keeper.news:
             self.console.say(self.keeper.news.popleft(), self.keeper.now_ns, what="recording")
+        self._note("radars", self.source.receiver.fault if self.source.receiver is not None else "")
 
     def _note(self, about: str, sentence: str) -> None:
         """Have a sentence on the page while it is so."""
@@ -359,7 +360,7 @@ class Service:
         self._journal.append({"what": "health", **_plain(health)})
         if health.state == "unanswered":
             self.notes[health.component] = f"{health.component} does not answer: {health.detail}"
-        elif health.state in ("unexplained", "contested", "degraded"):
+        elif health.state in ("unexplained", "contested", "degraded", "overloaded"):
             self.notes[health.component] = f"{health.component} {health.detail}"
         elif health.state in ("answered", "ok"):
             self.notes.pop(health.component, None)

@@ -78,9 +78,10 @@ def gate_of(door: Door, port: int) -> Gate:
 
 async def _messages(reader: asyncio.StreamReader) -> AsyncIterator[object]:
     frames = Frames(ToWeb)
-    while data := await reader.read(READ_BYTES):
-        for message in frames.feed(data):
-            yield message
+    with contextlib.suppress(ConnectionError):  # a pipeline that was killed ends the link too
+        while data := await reader.read(READ_BYTES):
+            for message in frames.feed(data):
+                yield message
 
 
 async def _report(writer: asyncio.StreamWriter, feed: Feed) -> None:

@@ -22,6 +22,7 @@ from opencram.tables import (
     Health,
     IntArray,
     Plots,
+    Reject,
     TrackEvent,
     Tracks,
 )
@@ -52,6 +53,7 @@ from opencram.tracking.gating import candidates
 from opencram.tracking.lifecycle import confirm, twins
 from opencram.tracking.mates import ask_mates
 from opencram.tracking.noise import as_stated, no_plots
+from opencram.tracking.overload import Overload, overload_news, room_of, sure_tracks, urgent
 from opencram.tracking.scan import FLYER_NS, begin, given_up, settle, tell, use_plots
 
 GENERIC_SHAPE = "shell-155"
@@ -91,6 +93,7 @@ class TracksState:
     """By sensor, what its site does not say about it."""
     clutter: dict[int, ClutterMap] = field(default_factory=dict)
     """By sensor, where it sees what never moves."""
+    overload: Overload = field(default_factory=Overload)
 
 
 @lru_cache(maxsize=1)
@@ -142,6 +145,28 @@ def plots_to_tracks(state: TracksState, scan: Plots, site: Site) -> Tracks:
 def _tell(state: TracksState, events: Events) -> None:
     """Keep the events to be told, as far as there is room."""
     state.events += events.found[: MOST_EVENTS - len(state.events)]
+
+
+def most_urgent(state: TracksState, scan: Plots, rows: IntArray, site: Site) -> tuple[Plots, IntArray]:
+    """What is used of a scan that has more plots than there is room for, and which of `rows` those are.
+
+    All that lie in the gate of a confirmed track; of the others those that go with the longest tentative tracks, then
+    the strongest.
+    """
+    layout, sensor = layout_of(site), int(scan.sensor[0]) if len(scan) else 0
+    room = room_of(layout, sensor)
+    if len(scan) <= room:
+        return scan, rows
+    bank, look = sure_tracks(state.bank), _look(state, scan, layout)
+    gates = _gates(bank, look)
+    kept = urgent(gates.begins, gates.plot_of, bank.whole, scan.snr_db, scan.range_m, room)
+    state.overload.note(sensor, int(look.time_ns[-1]), len(scan), len(scan) - len(kept))
+    return scan.take(kept), rows[kept]
+
+
+def left_over(state: TracksState, now_ns: int, site: Site) -> tuple[list[Reject], list[Health]]:
+    """Plots of this tick for which there was no room, and sensors of which more comes than is used, or no more."""
+    return overload_news(state.overload, now_ns, layout_of(site))
 
 
 def let_go(state: TracksState, now_ns: int, site: Site) -> None:

@@ -162,7 +162,7 @@ def _note_plots(fits: Fits, tracks: Tracks, scan: Plots, layout: Layout) -> None
             seen[5:8] = np.fmax(seen[5:8], cell)
         young = Young(int(scan.time_ns[plot]), sensor, seen, *sizes[plot])
         fits.take(int(tracks.track[row]), young, bool(tracks.debris[row]), bool(tracks.model[row] == BALLISTIC), layout)
-    fits.forget(int(scan.time_ns.max()))
+    fits.forget(int(scan.time_ns.max()), layout)
 
 
 def _predictable(fits: Fits, tracks: Tracks) -> tuple[IntArray, IntArray]:

@@ -34,8 +34,9 @@ FIRST_SLOTS = 16
 FORGET_EVERY_NS = 500_000_000
 MOST_FORGOTTEN = 1_000
 """First plots looked at each time, the oldest first, whether their track has been without another for too long."""
-FORGET_NS = 30_000_000_000
-"""A track without plots for so long is not asked for any more: the tracker lets go of it sooner."""
+FORGET_NS, FORGET_LOOKS = 5_000_000_000, 6
+"""A track without plots for so long and so many looks of the slowest radar is not asked for any more: the tracker lets
+go of it sooner."""
 MOST_RENEWED = 6_000
 """Plots in the fits that one scan renews: some 50 ms; what is left waits for the next scan, the latest to land last."""
 
@@ -122,16 +123,17 @@ class Fits:
             )  # fmt: skip
         self._append(slot, plot)
 
-    def forget(self, now_ns: int) -> None:
+    def forget(self, now_ns: int, layout: Layout) -> None:
         """Free, now and then, the slots of tracks that have had no plots for long."""
         if 0 <= now_ns - self.forgot_ns < FORGET_EVERY_NS:
             return
         self.forgot_ns = now_ns
-        gone = [t for t, slot in self.slot_of.items() if self.newest_ns[slot] < now_ns - FORGET_NS]
+        before_ns = now_ns - max(FORGET_NS, FORGET_LOOKS * int(layout.update_ns.max()))
+        gone = [t for t, slot in self.slot_of.items() if self.newest_ns[slot] < before_ns]
         for track in gone:
             del self.slot_of[track]
         oldest = list(islice(self.young.items(), MOST_FORGOTTEN))
-        for track in [track for track, first in oldest if first.time_ns < now_ns - FORGET_NS]:
+        for track in [track for track, first in oldest if first.time_ns < before_ns]:
             del self.young[track]
 
     def _settle(self, track: int, first: Young, debris: bool) -> int:

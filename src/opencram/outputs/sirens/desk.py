@@ -56,6 +56,7 @@ class Desk:
     ) -> None:
         self.state, self.times = state or DeskState(), times or Times()
         self._status: Status = _STATUS[provenance]
+        self._fault_s = site.policy.system_fault_s if self._status == "Actual" else None  # an exercise may just end
         self.change_site(site)
         for siren in site.sirens:
             self.state.sirens.setdefault(siren.id, SirenState())
@@ -173,7 +174,9 @@ class Desk:
         self.state.refused[reason] = self.state.refused.get(reason, 0) + 1
 
     def _beat(self, beat: Beat, siren: SirenState, now_ns: int) -> None:
-        self._out.append((beat.siren, Pulse(siren=beat.siren, time_ns=now_ns, beat_ns=beat.time_ns)))
+        self._out.append(
+            (beat.siren, Pulse(siren=beat.siren, time_ns=now_ns, beat_ns=beat.time_ns, fault_s=self._fault_s))
+        )
         if beat.time_ns <= siren.last_beat_ns or beat.time_ns > now_ns + AHEAD_NS:
             self.refuse("replayed" if beat.time_ns <= siren.last_beat_ns else "clock ahead")
             return

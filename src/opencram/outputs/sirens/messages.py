@@ -109,12 +109,14 @@ class Beat(_Message, frozen=True, kw_only=True, tag="beat"):
     """What it knows to be wrong with itself; empty: nothing."""
 
 
-class Pulse(_Message, frozen=True, kw_only=True, tag="pulse"):
+class Pulse(_Message, frozen=True, kw_only=True, omit_defaults=True, tag="pulse"):
     """Service to siren, in answer to a beat: the service lives, and its time, by which expiry is judged."""
 
     time_ns: TimeNs
     beat_ns: TimeNs
     """The `time_ns` of the beat that it answers: an old pulse sets no clock."""
+    fault_s: Annotated[float, msgspec.Meta(gt=0.0)] | None = None
+    """If no pulse comes for so long, the siren is to say that the system is out of order; left out: only to show it."""
 
 
 class Bye(_Message, frozen=True, kw_only=True, tag="bye"):

@@ -12,7 +12,7 @@ import msgspec
 
 from opencram.outputs.sirens.device import Device, Memory
 from opencram.outputs.sirens.messages import Ack, Bye, Command, Pulse, Refused, decode_for_siren, encode
-from opencram.outputs.sirens.sounds import sound_of
+from opencram.outputs.sirens.sounds import SYSTEM_FAULT, sound_of
 from opencram.steadyclock import SteadyClock
 
 BEAT_S = 2.0
@@ -20,6 +20,8 @@ NEW_TIME_NS = 100_000_000
 """A clock that was put right by more than this beats again at once: the last beat may have looked old."""
 LONGEST_TRIP_NS = 2_000_000_000
 """A pulse that took longer sets no clock."""
+FAULT_AGAIN_NS = 120_000_000_000
+"""That the system is out of order is said again so often."""
 
 Send = Callable[[bytes], object]
 OnEvent = Callable[[str, Command | None, str], None]
@@ -73,6 +75,10 @@ class Runner:
         self._on_event = on_event or (lambda what, command, words: None)
         self._beats: dict[int, int] = {}
         self._heard = ""
+        self._fault_ns: int | None = None
+        """After so long without a pulse it says that the system is out of order; None: it does not."""
+        self._said_ns: int | None = None
+        """When it last said so; None: there is no such fault."""
 
     def received(self, data: bytes) -> None:
         """Take in what a link brought; all that is not the service's own is refused and counted."""
@@ -108,6 +114,7 @@ class Runner:
         if acks:
             self._remember()
         self._answer(None, acks)
+        self._watch_service()
         self._speaker.tick()
 
     def send(self, data: bytes) -> None:
@@ -128,11 +135,25 @@ class Runner:
         told_ns = pulse.time_ns + (now_ns - sent_ns) // 2
         self.clock.set_to(told_ns)
         self.pulsed_ns = told_ns
+        self._fault_ns = None if pulse.fault_s is None else round(pulse.fault_s * 1e9)
         self._on_event("pulse", None, "")
         if abs(told_ns - now_ns) > NEW_TIME_NS:
             self._beats.clear()
             self.device.begin_beats_anew()
             self.send(self.beat())
+
+    def _watch_service(self) -> None:
+        """Say that the system is out of order, if it is and the service wanted that said; no alarm gives way to it."""
+        now_ns = self.clock.now_ns()
+        if self._fault_ns is None or self.pulsed_ns is None or now_ns - self.pulsed_ns <= self._fault_ns:
+            if self._said_ns is not None:
+                self._on_event("fault over", None, "the service is heard again")
+            self._said_ns = None
+        elif self._said_ns is None or now_ns - self._said_ns >= FAULT_AGAIN_NS:
+            self._said_ns = now_ns
+            if not self._heard:
+                self._speaker.play(SYSTEM_FAULT, repeat=False)
+            self._on_event("fault", None, f"nothing was heard of the service for {self._fault_ns * 1e-9:g} s")
 
     def _answer(self, command: Command | None, acks: Sequence[Ack]) -> None:
         self._sound()

@@ -18,7 +18,7 @@ from opencram.outputs.sirens.device import Device
 from opencram.outputs.sirens.messages import ALARMS, Command
 from opencram.outputs.sirens.player import Player
 from opencram.outputs.sirens.runner import Mute, Runner, read_memory
-from opencram.outputs.sirens.sounds import sound_of, words
+from opencram.outputs.sirens.sounds import SYSTEM_FAULT, sound_of, words
 from opencram.serve.secrets import read_token, token_file
 from opencram.steadyclock import SteadyClock
 
@@ -135,6 +135,10 @@ class Display:
             if words != self._link:
                 self._console.say(f"link      {words}", now_ns)
             self._link = words
+        elif what == "fault":
+            self._loud(f"SYSTEM FAULT  {words}: “{_of_fault()}”", now_ns)
+        elif what == "fault over":
+            self._console.say(f"restored  {words}", now_ns)
         elif what == "memory":
             self._console.say(f"FAULT     {words}", now_ns)
         elif what == "refused":
@@ -167,6 +171,10 @@ class Display:
 
     def _loud(self, line: str, now_ns: int) -> None:
         self._console.say(f"{LOUD}{line}{PLAIN}" if self._colour else line, now_ns)
+
+
+def _of_fault() -> str:
+    return words(SYSTEM_FAULT)
 
 
 def _told(command: Command) -> str:

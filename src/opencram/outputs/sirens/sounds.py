@@ -19,6 +19,9 @@ from opencram.tables import FloatArray
 RATE_HZ = 22_050
 LOUD = 0.8
 
+SYSTEM_FAULT = "system-fault"
+"""What a siren says by itself when nothing is heard of the service: no alarm, and like none."""
+
 SAID: dict[str, tuple[str, str, Status]] = {
     "rocket": ("alert", "rocket", "Actual"),
     "observed": ("alert", "observed", "Actual"),
@@ -29,6 +32,7 @@ SAID: dict[str, tuple[str, str, Status]] = {
     "drill-notice": ("drill-notice", "drill", "Exercise"),
     "exercise-over": ("all-clear", "drill", "Exercise"),
     "test": ("test", "test", "Test"),
+    SYSTEM_FAULT: (SYSTEM_FAULT, "any", "Actual"),
 }
 """Name of a sound -> state, kind and status under which the catalogue of phrases has the words for it."""
 
@@ -105,4 +109,5 @@ _TONES: dict[str, Callable[[], FloatArray]] = {
     "drill-notice": lambda: _strokes((523.0, 660.0, 784.0), 0.6, 0.5),
     "exercise-over": lambda: _strokes((784.0, 523.0), 0.6, 0.5),
     "test": lambda: _strokes((988.0,), 0.5, 0.5),
+    SYSTEM_FAULT: lambda: np.concatenate([*[_steady(220.0, 0.25), np.zeros(RATE_HZ // 8)] * 3, np.zeros(RATE_HZ)]),
 }
