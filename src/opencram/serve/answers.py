@@ -23,6 +23,8 @@ from opencram.serve.messages import (
     Fault,
     Frame,
     Health,
+    Past,
+    Plan,
     SessionSeen,
     State,
     Warning,
@@ -148,7 +150,7 @@ def described(app: FastAPI, cookie: str, phones_public: bool) -> dict[str, Any]:
             title=app.title, version=app.version, summary=app.summary, routes=app.routes, tags=app.openapi_tags
         )
         parts = found.setdefault("components", {})
-        for kind in (Health, Endpoint, Done, Fault, State, Zone, Warning, DrillStep, Frame, Beat, SessionSeen, Line):
+        for kind in (Health, Endpoint, Done, Fault, State, Zone, Warning, DrillStep, Frame, Beat, SessionSeen, Line, Plan, Past):
             parts.setdefault("schemas", {}).update(schema(kind)[1])
         parts["securitySchemes"] = {
             "token": {"type": "http", "scheme": "bearer", "description": "A token of the role that is asked for."},

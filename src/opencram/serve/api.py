@@ -22,6 +22,7 @@ from opencram.serve.link import ActKind
 from opencram.serve.messages import Done, Endpoint, Fault, Health, Zone, zone_of
 from opencram.serve.metrics import CONTENT_TYPE, metrics
 from opencram.serve.page_routes import known_zone, page_routes
+from opencram.serve.picture_routes import picture_routes
 
 POLICY_VIOLATION = 1008
 """The code with which a WebSocket is closed whose client says something (RFC 6455)."""
@@ -46,6 +47,7 @@ def app_of(feed: Feed, acts: Acts, gate: Gate, hosts: Iterable[str] = ()) -> Fas
     _acting(app, feed, acts)
     app.include_router(access_routes(gate))
     app.include_router(page_routes(feed))
+    app.include_router(picture_routes(feed))
 
     @app.get("/metrics", **answers("state", "text/plain"))
     async def figures() -> Response:

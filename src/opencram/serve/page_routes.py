@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from opencram.outputs.phrases import phrases
@@ -15,21 +18,15 @@ from opencram.serve.guard import Refusal
 from opencram.serve.messages import Fault
 from opencram.yamlfile import nearest
 
-SCRIPT, STYLE = "text/javascript", "text/css"
-STATIC = {
-    "feed.js": SCRIPT,
-    "overview.js": SCRIPT,
-    "phone.js": SCRIPT,
-    "session.js": SCRIPT,
-    "sign-in.js": SCRIPT,
-    "docs.js": SCRIPT,
-    "style.css": STYLE,
-    "swagger-ui-bundle.js": SCRIPT,
-    "swagger-ui.css": STYLE,
-}
-PACKED = ("swagger-ui-bundle.js", "swagger-ui.css")
-"""Kept and served compressed (gzip)."""
-HTML = "text/html"
+FOLDER = Path(str(resources.files("opencram.serve") / "static"))
+TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css"}
+STATIC = sorted(
+    path.relative_to(FOLDER).as_posix().removesuffix(".gz")
+    for path in FOLDER.rglob("*")
+    if Path(path.name.removesuffix(".gz")).suffix in TYPES
+)
+"""Scripts and styles; a file that lies there compressed (.gz) is served so."""
+SCRIPT, HTML = "text/javascript", "text/html"
 
 
 def page_routes(feed: Feed) -> APIRouter:
@@ -38,47 +35,60 @@ def page_routes(feed: Feed) -> APIRouter:
     no_zone = {404: (Fault, "No such zone; the sentence names the nearest.")}
 
     @router.get("/", **answers("pages", HTML))
-    async def overview() -> Response:
-        """For the watch: zones, countdowns, drills, sirens and sensors."""
-        return _static("overview.html", HTML)
+    async def picture(request: Request) -> Response:
+        """For the watch: the alarm, the map, every zone, track, siren and sensor, and the last hours."""
+        return _page("watch.html", request)
 
     @router.get("/zone/{zone}", **answers("pages", HTML, no_zone))
-    async def phone(zone: str) -> Response:
+    async def phone(zone: str, request: Request) -> Response:
         """For the people in one zone."""
         known_zone(feed, zone)
-        return _static("phone.html", HTML)
+        return _page("phone.html", request)
 
     @router.get("/sign-in", **answers("pages", HTML))
-    async def sign_in_page() -> Response:
+    async def sign_in_page(request: Request) -> Response:
         """Where to sign in."""
-        return _static("sign-in.html", HTML)
+        return _page("sign-in.html", request)
 
     @router.get("/docs", **answers("pages", HTML))
-    async def docs() -> Response:
+    async def docs(request: Request) -> Response:
         """This description, to read and to try."""
-        return _static("docs.html", HTML)
+        return _page("docs.html", request)
 
     @router.get("/api/phrases", **answers("state", dict[str, Any]))
     async def every_phrase() -> Response:
         """All that people are told, in every language."""
         return Json(phrases().all())
 
-    @router.get("/static/{name}", **answers("pages", SCRIPT, {404: (Fault, "No such file.")}))
-    async def static(name: str) -> Response:
+    @router.get("/static/{name:path}", **answers("pages", SCRIPT, {404: (Fault, "No such file.")}))
+    async def static(name: str, request: Request) -> Response:
         """A script or a style of the pages."""
         if name not in STATIC:
             raise Refusal(404, "unknown address", f"found '/static/{name[:80]}', which is not there")
-        return _static(name, STATIC[name])
+        return _answer(name, TYPES[Path(name).suffix], request)
 
     return router
 
 
-def _static(name: str, media_type: str) -> Response:
-    folder = resources.files("opencram.serve") / "static"
-    if name in PACKED:
-        packed = (folder / f"{name}.gz").read_bytes()
-        return Response(packed, media_type=media_type, headers={"Content-Encoding": "gzip"})
-    return Response((folder / name).read_bytes(), media_type=media_type)
+def _page(name: str, request: Request) -> Response:
+    return _answer(name, HTML, request)
+
+
+def _answer(name: str, media_type: str, request: Request) -> Response:
+    """A file; 304 for who has it already."""
+    content, tag, packed = _read(name)
+    headers = {"ETag": tag} | ({"Content-Encoding": "gzip"} if packed else {})
+    if request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers=headers)
+    return Response(content, media_type=media_type, headers=headers)
+
+
+@cache
+def _read(name: str) -> tuple[bytes, str, bool]:
+    """A file's content, its tag, and whether it is compressed."""
+    packed = (FOLDER / f"{name}.gz").is_file()
+    content = (FOLDER / (f"{name}.gz" if packed else name)).read_bytes()
+    return content, f'"{hashlib.sha256(content).hexdigest()[:16]}"', packed
 
 
 def known_zone(feed: Feed, zone: str) -> None:

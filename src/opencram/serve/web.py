@@ -47,7 +47,7 @@ async def run(link: socket.socket, listening: socket.socket, door: Door) -> None
     hello = await anext(incoming, None)
     if not isinstance(hello, Hello):
         return
-    feed = Feed(hello)
+    feed = Feed(hello, past=Path(door.state) / "history" if door.state else None)
     acts = Acts(writer.write, feed.now_ns)
     gate = gate_of(door, int(listening.getsockname()[1]))
     names = names_in(Path(door.tls_cert)) if door.tls_cert else []
@@ -66,6 +66,7 @@ async def run(link: socket.socket, listening: socket.socket, door: Door) -> None
         server.should_exit = server.force_exit = True
         for task in beside:
             task.cancel()
+        feed.history.close()
         if serving is not None:
             await serving
 

@@ -1,0 +1,152 @@
+// The plan: the same picture drawn on a canvas, where there is no WebGL. North is up; drag, wheel and keys move it.
+import { between, moved } from "/static/scene.js";
+import { imageOf, stand, symbol } from "/static/symbols.js";
+import { palette } from "/static/palette.js";
+
+export class PlanMap {
+  constructor(canvas, scene, feed) {
+    Object.assign(this, { kind: "plan", canvas, scene, feed, shown: new Set(), seen: null, measuring: null, onpoint: () => {}, onmove: () => {} });
+    canvas.hidden = false;
+    this.colours = palette("dark");
+    this.listen();
+    this.home();
+  }
+
+  get centre() { return this.middle; }
+  get size() { return [this.canvas.clientWidth, this.canvas.clientHeight]; }
+
+  home() {
+    const box = this.scene.box;
+    this.middle = [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2];
+    const wide = between([box[0], this.middle[1]], [box[2], this.middle[1]])[0];
+    const high = between([this.middle[0], box[1]], [this.middle[0], box[3]])[0];
+    const [width, height] = this.size;
+    this.scale = Math.max(wide / Math.max(1, width - 80), high / Math.max(1, height - 120)) * 1.1; // metres a pixel
+    this.paint();
+  }
+
+  listen() {
+    let held = null;
+    const { canvas } = this;
+    canvas.addEventListener("pointerdown", (event) => { held = [event.offsetX, event.offsetY]; canvas.setPointerCapture(event.pointerId); this.onpoint(this.place(event), true); });
+    canvas.addEventListener("pointermove", (event) => {
+      this.onpoint(this.place(event), false);
+      if (!held || this.measuring) return;
+      this.shift(held[0] - event.offsetX, held[1] - event.offsetY);
+      held = [event.offsetX, event.offsetY];
+    });
+    canvas.addEventListener("pointerup", () => { held = null; });
+    canvas.addEventListener("wheel", (event) => { event.preventDefault(); this.zoom(-Math.sign(event.deltaY) / 2); }, { passive: false });
+    canvas.addEventListener("keydown", (event) => {
+      const way = { ArrowLeft: [-60, 0], ArrowRight: [60, 0], ArrowUp: [0, -60], ArrowDown: [0, 60] }[event.key];
+      if (way) { event.preventDefault(); this.shift(...way); }
+    });
+  }
+
+  place(event) {
+    const [width, height] = this.size;
+    return moved(this.middle[1], this.middle[0], (event.offsetX - width / 2) * this.scale, (height / 2 - event.offsetY) * this.scale);
+  }
+
+  shift(right, down) {
+    this.middle = moved(this.middle[1], this.middle[0], right * this.scale, -down * this.scale);
+    this.onmove();
+    this.paint();
+  }
+
+  zoom(by) { this.scale = Math.min(200, Math.max(0.5, this.scale * 2 ** -by)); this.onmove(); this.paint(); }
+  go(at) { this.middle = at; this.scale = Math.min(this.scale, 12); this.paint(); }
+  show(shown) { this.shown = shown; this.paint(); }
+  theme(name) { this.colours = palette(name); this.paint(); }
+  line(ends) { this.measuring = ends; this.paint(); }
+  resize() { this.paint(); }
+  draw(seen) { this.seen = seen; this.paint(); }
+
+  // ---- drawing ------------------------------------------------------------------------------------------------------
+
+  paint() {
+    const [width, height] = this.size;
+    if (!this.seen || !width) return;
+    const dense = devicePixelRatio || 1;
+    if (this.canvas.width !== Math.round(width * dense)) this.canvas.width = Math.round(width * dense);
+    if (this.canvas.height !== Math.round(height * dense)) this.canvas.height = Math.round(height * dense);
+    const pen = this.pen = this.canvas.getContext("2d");
+    pen.setTransform(dense, 0, 0, dense, 0, 0);
+    pen.fillStyle = this.colours.ground;
+    pen.fillRect(0, 0, width, height);
+    const degree = between(this.middle, [this.middle[0] + 1, this.middle[1]])[0];
+    const north = between(this.middle, [this.middle[0], this.middle[1] + 1])[0];
+    this.to = ([lon, lat]) => [width / 2 + ((lon - this.middle[0]) * degree) / this.scale, height / 2 - ((lat - this.middle[1]) * north) / this.scale];
+    this.layers();
+  }
+
+  layers() {
+    const { seen, scene, shown, colours: c } = this;
+    const on = (name) => shown.has(name);
+    for (const f of seen.zones.features) this.area(f, c.zone[f.properties.state], f.properties.state === "quiet" ? 1.2 : 2.5);
+    if (on("audible")) for (const f of scene.still.audible.features) this.area(f, c.audible, 1);
+    if (on("rings")) { for (const f of scene.still.rings.features) this.path(f.geometry.coordinates, c.ring, 1, [2, 5]); for (const f of scene.still["ring-labels"].features) this.text(f, c.dim, 11); }
+    if (on("coverage")) for (const f of scene.still.coverage.features) this.path(f.geometry.coordinates, c.coverage, 1.2, [8, 5]);
+    if (on("launch")) for (const f of seen.launch.features) this.area(f, c.launch, 1.2, [5, 4]);
+    if (on("impact")) for (const f of seen.impact.features) this.area(f, f.properties.dangerous ? c.impact : c.harmless, 1.6);
+    for (const f of seen.sirens.features) this.image(f, stand("siren", f.properties.look), 0.42);
+    for (const f of seen.sensors.features) this.image(f, stand("sensor", f.properties.look), 0.5);
+    if (on("trails")) for (const f of seen.trails.features) this.path(f.geometry.coordinates, f.properties.dangerous ? c.danger : c.trail, 2);
+    if (on("names")) for (const f of seen.names.features) this.text(f, f.properties.state === "quiet" ? c.name : c.strong, f.properties.state === "quiet" ? 12 : 15);
+    for (const f of seen.tracks.features) this.track(f);
+    if (on("impact")) for (const f of seen["impact-points"].features.filter((one) => one.properties.dangerous)) this.text(f, c.strong, 13);
+    if (this.measuring) this.path(this.measuring, c.strong, 2, [6, 4]);
+  }
+
+  path(line, colour, width, dash = []) {
+    const { pen } = this;
+    pen.beginPath();
+    line.forEach((at, i) => pen[i ? "lineTo" : "moveTo"](...this.to(at)));
+    pen.strokeStyle = colour;
+    pen.lineWidth = width;
+    pen.setLineDash(dash);
+    pen.stroke();
+    pen.setLineDash([]);
+  }
+
+  area(f, { fill, line }, width, dash = []) {
+    const { pen } = this;
+    const polygons = f.geometry.type === "Polygon" ? [f.geometry.coordinates] : f.geometry.coordinates;
+    pen.beginPath();
+    for (const ring of polygons.flat()) ring.forEach((at, i) => pen[i ? "lineTo" : "moveTo"](...this.to(at)));
+    pen.fillStyle = fill;
+    pen.fill("evenodd");
+    pen.strokeStyle = line;
+    pen.lineWidth = width;
+    pen.setLineDash(dash);
+    pen.stroke();
+    pen.setLineDash([]);
+  }
+
+  image(f, picture, scale) {
+    const [x, y] = this.to(f.geometry.coordinates);
+    const [w, h] = [picture.width * scale, picture.height * scale];
+    this.pen.drawImage(picture, x - w / 2, y - h / 2, w, h);
+  }
+
+  track(f) {
+    const { pen } = this;
+    pen.globalAlpha = f.properties.stale ? 0.4 : 1;
+    this.image(f, symbol(imageOf(f.properties.cls), this.feed.state?.status !== "Actual"), 0.5);
+    pen.globalAlpha = 1;
+  }
+
+  text(f, colour, size) {
+    const { pen } = this;
+    const [x, y] = this.to(f.geometry.coordinates);
+    pen.font = `${size > 12 ? 700 : 500} ${size}px system-ui, "Noto Sans", sans-serif`;
+    pen.textAlign = "center";
+    pen.lineWidth = 3;
+    pen.strokeStyle = this.colours.halo;
+    pen.fillStyle = colour;
+    f.properties.text.split("\n").forEach((line, i) => {
+      pen.strokeText(line, x, y + 4 + i * size * 1.2);
+      pen.fillText(line, x, y + 4 + i * size * 1.2);
+    });
+  }
+}
