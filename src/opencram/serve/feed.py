@@ -190,6 +190,8 @@ class Feed:
             now_ms=self._now_ms(),
             site=hello.site,
             title=hello.title,
+            title_fr=hello.title_fr,
+            title_ar=hello.title_ar,
             provenance=hello.provenance,
             status=status_of(hello),
             zones=tuple(zone_of(z, self.last.get(z.id), hello) for z in zones),

@@ -88,6 +88,8 @@ class State(msgspec.Struct, frozen=True, tag="state"):
     now_ms: int
     site: str
     title: str
+    title_fr: str
+    title_ar: str
     provenance: str
     status: str
     zones: tuple[Zone, ...]

@@ -30,7 +30,7 @@ function fill(made, alarm, feed) {
   const state = alarm.over ? t("over", { at: clock(alarm.over) }) : t(`state-${alarm.level}`);
   set(made.querySelector(".what span"), [state, kindOf(alarm.kind), t("since", { at: clock(alarm.since) })].join(" · "));
   const count = made.querySelector(".left");
-  set(count, seconds === null || feed.lost ? "" : seconds ? `${seconds} s` : t("now"));
+  set(count, seconds === null || feed.lost ? "" : seconds ? t("seconds", { s: seconds }) : t("now"));
   const [acknowledge, locate] = made.querySelectorAll("button");
   acknowledge.hidden = alarm.acked;
   set(acknowledge, t("acknowledge"));

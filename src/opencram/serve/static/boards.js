@@ -41,8 +41,10 @@ export function span(ms) { // 7 s, 3 min, 2 h
 export const kindOf = (kind) => t(`kind-${kind}`);
 export const classOf = (cls) => (cls === "unknown" ? t("class-unknown") : t(`class-${cls}`));
 
-export function left(now, impact_ms) { // seconds to an impact; 0: now; null: not known
-  return impact_ms ? seconds(impact_ms - now) : null;
+const NOW_MS = 10_000; // so long an impact is told as now
+
+export function left(now, impact_ms) { // seconds to an impact; 0: now; null: not known, or long past
+  return impact_ms && impact_ms > now - NOW_MS ? seconds(impact_ms - now) : null;
 }
 
 // ---- zones ----------------------------------------------------------------------------------------------------------
@@ -73,13 +75,13 @@ function zoneRow(row) {
     element("div", { className: "what" },
       element("strong", { textContent: row.name }),
       element("span", { className: "dim", textContent: [t(`state-${row.state}`), row.kind && kindOf(row.kind),
-        t("people", { n: row.people.toLocaleString("en").replace(/,/g, " ") }), row.state === "quiet" ? row.since : ""].filter(Boolean).join(" · ") })),
+        t("people", { n: row.people.toLocaleString("en").replace(/,/g, "\u202f") }), row.state === "quiet" ? row.since : ""].filter(Boolean).join(" · ") })),
     element("span", { className: "left", dir: "ltr", textContent: count, "aria-label": count && t("left", { s: count }) }),
     element("span", { className: "acts" },
       element("button", { type: "button", className: `small own ${row.own ? "yes" : ""}`, "data-act": "own", textContent: row.own ? "★" : "☆",
         "aria-pressed": String(row.own), title: t("own-long"), "aria-label": `${t("own")}: ${row.name}` }),
-      row.act ? button("alarm", t("alarm-button")) : null,
-      row.act ? button("all-clear", t("clear-button")) : null));
+      row.act && row.state !== "alert" ? button("alarm", t("alarm-button")) : null,
+      row.act && row.state !== "quiet" ? button("all-clear", t("clear-button")) : null));
 }
 
 // ---- tables ---------------------------------------------------------------------------------------------------------
@@ -105,7 +107,7 @@ export function tracks(view, filter, danger) {
     const speed = Math.hypot(one.east_mps, one.north_mps, one.up_mps);
     const zone = danger.get(one.track);
     return { id: one.track, className: [old > STALE_MS.track ? "stale" : "", zone ? "danger" : ""].join(" ").trim(),
-      cells: [`${one.track}`, one.debris ? t("debris") : classOf(one.cls), one.impact_ms ? `${left(view.now, one.impact_ms)} s` : "–",
+      cells: [`${one.track}`, one.debris ? t("debris") : classOf(one.cls), one.impact_ms ? t("seconds", { s: left(view.now, one.impact_ms) ?? 0 }) : "–",
         zone ? titled(zone) : "", `${Math.round(one.height_m / 10) * 10} m`, `${Math.round(speed)} m/s`, `${(Math.max(0, old) / 1000).toFixed(1)} s`] };
   });
   table("tracks", ["track", "class", "impact-in", "endangers", "height", "speed", "age"], rows, seen.length ? "none-shown" : "no-tracks");

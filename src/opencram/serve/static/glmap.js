@@ -9,13 +9,13 @@ const FONT = ["Noto Sans", "Noto Sans Arabic", "DejaVu Sans", "sans-serif"];
 const SOURCES = ["zones", "audible", "rings", "ring-labels", "coverage", "launch", "impact", "sirens", "sensors", "trails", "names", "tracks", "impact-points", "measure"];
 
 export class GlMap {
-  static async open(box, scene, feed) {
+  static async open(box, scene) {
     box.hidden = false;
     const style = document.createElement("link");
     Object.assign(style, { rel: "stylesheet", href: "/static/vendor/maplibre-gl.css" });
     document.head.append(style);
     await basemapLibrary(scene.plan.maps);
-    const made = new GlMap(box, scene, feed);
+    const made = new GlMap(box, scene);
     await new Promise((done, failed) => {
       made.map.once("load", () => { made.images(); done(); });
       setTimeout(() => failed(new Error("the map did not load within 20 s")), 20_000);
@@ -23,8 +23,8 @@ export class GlMap {
     return made;
   }
 
-  constructor(box, scene, feed) {
-    Object.assign(this, { kind: "gl", scene, feed, seen: null, shown: new Set(), onpoint: () => {}, onmove: () => {} });
+  constructor(box, scene) {
+    Object.assign(this, { kind: "gl", scene, seen: null, shown: new Set(), onpoint: () => {}, onmove: () => {} });
     this.name = document.documentElement.dataset.theme;
     this.map = new gl.Map({
       container: box, style: this.style(), bounds: this.scene.box, fitBoundsOptions: { padding: 50 },
@@ -39,8 +39,7 @@ export class GlMap {
   }
 
   images() {
-    const unreal = this.feed.state?.status !== "Actual";
-    for (const cls of CLASSES) this.image(`track ${cls}`, symbol(cls, unreal));
+    for (const cls of CLASSES) this.image(`track ${cls}`, symbol(cls));
     for (const look of LOOKS) for (const kind of ["siren", "sensor"]) this.image(`${kind} ${look}`, stand(kind, look));
   }
 
@@ -130,7 +129,7 @@ function layers(c) {
     line("coverage", "coverage", c.coverage, 1.2, [6, 4]),
     ...area("launch", "launch", c.launch, 1.2, [4, 3], "launch"),
     ...area("impact", "impact", { fill: impact("fill"), line: impact("line") }, 1.6, null, "impact"),
-    icons("sirens", "sirens", ["concat", "siren ", ["get", "look"]], 0.85),
+    icons("sirens", "sirens", ["concat", "siren ", ["get", "look"]], 1),
     icons("sensors", "sensors", ["concat", "sensor ", ["get", "look"]], 1),
     line("trails", "trails", dangerous(c.danger, c.trail), 2),
     text("names", "names", "names", ["case", loud, 15, 12], ["case", loud, c.strong, c.name], c.halo, { "symbol-sort-key": ["case", loud, 0, 1] }),

@@ -8,7 +8,7 @@ const DRAW_MS = 220; // five frames a second at most
 const KEPT = "opencram.layers";
 const byId = (id) => document.getElementById(id);
 
-export async function openMap(feed) {
+export async function openMap() {
   const [plan] = await Promise.all([site(), loadMilsymbol()]);
   const scene = new Scene(plan);
   const wanted = new URLSearchParams(location.search).get("map");
@@ -16,12 +16,12 @@ export async function openMap(feed) {
   if (wanted !== "plan" && document.createElement("canvas").getContext("webgl2")) {
     try {
       const { GlMap } = await import("/static/glmap.js");
-      surface = await GlMap.open(byId("map"), scene, feed);
+      surface = await GlMap.open(byId("map"), scene);
     } catch (error) { console.error(error); byId("map").hidden = true; }
   }
   if (!surface) {
     const { PlanMap } = await import("/static/planmap.js");
-    surface = new PlanMap(byId("plan"), scene, feed);
+    surface = new PlanMap(byId("plan"), scene);
     byId("map-note").hidden = wanted === "plan";
   }
   return new MapPane(surface, scene);

@@ -4,8 +4,8 @@ import { imageOf, stand, symbol } from "/static/symbols.js";
 import { palette } from "/static/palette.js";
 
 export class PlanMap {
-  constructor(canvas, scene, feed) {
-    Object.assign(this, { kind: "plan", canvas, scene, feed, shown: new Set(), seen: null, measuring: null, onpoint: () => {}, onmove: () => {} });
+  constructor(canvas, scene) {
+    Object.assign(this, { kind: "plan", canvas, scene, shown: new Set(), seen: null, measuring: null, onpoint: () => {}, onmove: () => {} });
     canvas.hidden = false;
     this.colours = palette("dark");
     this.listen();
@@ -132,7 +132,7 @@ export class PlanMap {
   track(f) {
     const { pen } = this;
     pen.globalAlpha = f.properties.stale ? 0.4 : 1;
-    this.image(f, symbol(imageOf(f.properties.cls), this.feed.state?.status !== "Actual"), 0.5);
+    this.image(f, symbol(imageOf(f.properties.cls)), 0.5);
     pen.globalAlpha = 1;
   }
 

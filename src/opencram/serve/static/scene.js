@@ -1,5 +1,6 @@
 // What a map or a plan shows, as GeoJSON: all that is computed of shapes is here, so that both show the same.
-import { titled } from "/static/words.js";
+import { left } from "/static/boards.js";
+import { t, titled } from "/static/words.js";
 
 export const RINGS_KM = [1, 2, 5, 10, 15, 20, 30];
 export const LAYERS = ["coverage", "audible", "rings", "trails", "launch", "impact", "names"];
@@ -97,6 +98,7 @@ export class Scene {
 
   at(view, danger) {
     const picture = view.picture ?? { tracks: [], sirens: [], sensors: [], time_ms: view.now };
+    if (view.earlier && Math.abs(picture.time_ms - this.time) > 5000) for (const one of view.earlier) this.remember(one);
     this.remember(picture);
     return { ...this.zoned(view), ...this.flown(picture, view, danger), ...this.stood(picture) };
   }
@@ -108,8 +110,8 @@ export class Scene {
       const known = this.zones.get(zone.id);
       if (!known) continue;
       zones.push(feature("MultiPolygon", known.rings, { id: zone.id, state: zone.state }));
-      const left = zone.state !== "quiet" && zone.last?.impact_ms ? Math.max(0, Math.ceil((zone.last.impact_ms - view.now) / 1000)) : null;
-      names.push(feature("Point", known.middle, { text: titled(zone) + (left === null ? "" : `\n${left} s`), state: zone.state }));
+      const seconds = zone.state === "quiet" ? null : left(view.now, zone.last?.impact_ms);
+      names.push(feature("Point", known.middle, { text: titled(zone) + (seconds === null ? "" : `\n${t("seconds", { s: seconds })}`), state: zone.state }));
     }
     return { zones: collection(zones), names: collection(names) };
   }
@@ -125,8 +127,7 @@ export class Scene {
       if (trail.length > 1) found.trails.push(feature("LineString", [...trail.map((p) => p.at), [one.lon, one.lat]], { dangerous }));
       if (one.impact_ms && one.major_m) {
         found.impact.push(feature("Polygon", [ellipse(one.impact_lat, one.impact_lon, one.major_m, one.minor_m, one.axis_deg)], { dangerous }));
-        const left = Math.max(0, Math.ceil((one.impact_ms - view.now) / 1000));
-        if (!one.debris) found["impact-points"].push(feature("Point", [one.impact_lon, one.impact_lat], { text: `${left} s`, dangerous }));
+        if (!one.debris) found["impact-points"].push(feature("Point", [one.impact_lon, one.impact_lat], { text: t("seconds", { s: left(view.now, one.impact_ms) ?? 0 }), dangerous }));
       }
       if (one.launch_major_m && one.launch_major_m < 20_000) {
         found.launch.push(feature("Polygon", [ellipse(one.launch_lat, one.launch_lon, one.launch_major_m, one.launch_minor_m, one.launch_axis_deg)]));

@@ -19,16 +19,15 @@ export function loadMilsymbol() {
   });
 }
 
-export function symbol(cls, unreal) { // a canvas; 'unreal' marks it as of an exercise
-  const key = `${cls} ${unreal}`;
-  if (!made.has(key)) made.set(key, draw(cls, unreal));
-  return made.get(key);
+export function symbol(cls) { // a canvas
+  if (!made.has(cls)) made.set(cls, draw(cls));
+  return made.get(cls);
 }
 
-function draw(cls, unreal) {
+function draw(cls) {
   if (DOTS.includes(cls) || !globalThis.ms) return dot(cls);
-  const code = `10${unreal ? 1 : 0}${(CODES[cls] ?? MISSILE).padEnd(17, "0")}`;
-  return new globalThis.ms.Symbol(code, { size: SIZE, outlineColor: "rgba(10,12,15,0.85)", outlineWidth: 3, infoColor: "#f2c200" }).asCanvas(2);
+  const code = `100${CODES[cls] ?? MISSILE}`;
+  return new globalThis.ms.Symbol(code, { size: SIZE, outlineColor: "rgba(10,12,15,0.85)", outlineWidth: 3 }).asCanvas(2);
 }
 
 function canvas(size) {

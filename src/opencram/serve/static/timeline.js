@@ -139,11 +139,12 @@ export class Timeline {
     if (!lines.length) return { state: { ...feed.state, zones: feed.state.zones.map((z) => ({ ...z, state: "quiet", last: null })), drills: [] }, picture: null, now: this.at, past: true };
     const state = structuredClone(lines[0]);
     let picture = null;
+    const earlier = []; // for the trails, where a moment is jumped to
     for (const line of lines.slice(1)) {
       if ((line.time_ms ?? 0) > this.at) break;
-      if (line.type === "picture") picture = line;
+      if (line.type === "picture") { picture = line; if (line.time_ms > this.at - 30_000) earlier.push(line); }
       else told(state, line);
     }
-    return { state, picture, now: this.at, past: true };
+    return { state, picture, earlier, now: this.at, past: true };
   }
 }

@@ -259,6 +259,6 @@ clicks();
 await words.load();
 look(new URLSearchParams(location.search).get("view") ?? localStorage.getItem("opencram.view") ?? "map");
 const { openMap } = await import("/static/map.js");
-map = await openMap(feed);
+map = await openMap();
 map.resize();
 timeline.fromLink();
