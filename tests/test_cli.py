@@ -9,7 +9,7 @@ import pytest
 
 COMMANDS = (
     *("run", "replay", "report", "study", "serve", "siren", "alarm", "all-clear", "drill", "audit"),
-    *("new-site", "check", "asterix", "coverage", "mqtt-passwords", "list", "warmup", "users", "tokens"),
+    *("new-site", "check", "asterix", "coverage", "mqtt-passwords", "list", "warmup", "users", "tokens", "basemap"),
 )
 
 

@@ -15,6 +15,7 @@ from opencram import __version__
 from opencram.errors import InputError, RunError
 from opencram.serve import DEFAULT_HTTP
 from opencram.serve.access.commands import audit, tokens, users
+from opencram.serve.basemap_commands import basemap
 
 app = typer.Typer(
     epilog="Begin with: opencram run baghdad-2020-11-17",
@@ -187,6 +188,9 @@ def serve(
     burst_ms: Annotated[
         float, typer.Option(min=1.0, max=1000.0, metavar="MS", help="The longest wait for a burst of plots to end.")
     ] = 10.0,
+    reports: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Show the reports of the runs and studies in this folder.")
+    ] = None,
 ) -> None:
     """Warn people: step in real time, command the sirens, answer operators, tell browsers and phones.
 
@@ -200,7 +204,7 @@ def serve(
     from opencram.serve.start import serve as run_service
 
     asked = Asked(site, http, mqtt, record, play, seed, hooks, tuple(tak or ()), tls_cert, tls_key, log_format)
-    run_service(replace(asked, asterix=tuple(asterix or ()), burst_ms=burst_ms))
+    run_service(replace(asked, asterix=tuple(asterix or ()), burst_ms=burst_ms, reports=reports))
 
 
 @app.command(epilog="Example: opencram siren siren-embassy-north --sound")
@@ -265,6 +269,7 @@ def _operate(act: str, body: dict[str, object], server: str | None, token_file: 
 
 app.add_typer(users, name="users")
 app.add_typer(tokens, name="tokens")
+app.add_typer(basemap, name="basemap")
 app.command(epilog="Example: opencram audit baghdad-embassy --last 20")(audit)
 
 

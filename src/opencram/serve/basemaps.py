@@ -120,3 +120,11 @@ def _corners(numbers: Sequence[float]) -> tuple[tuple[float, float], ...]:
             f"corner in degrees, found {len(numbers)} numbers: {', '.join(f'{n:g}' for n in numbers)}"
         )
     return pairs
+
+
+def numbers_of(text: str | None) -> list[float]:
+    """The numbers of a list with commas; InputError for what is none."""
+    try:
+        return [float(part) for part in text.split(",")] if text else []
+    except ValueError:
+        raise InputError(f"--corners: found '{text}', expected eight numbers with commas between them") from None

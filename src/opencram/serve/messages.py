@@ -80,6 +80,15 @@ class Zone(msgspec.Struct, frozen=True):
     last: Warning | None
 
 
+class Place(msgspec.Struct, frozen=True):
+    """A zone by name alone."""
+
+    id: str
+    name: str
+    name_fr: str
+    name_ar: str
+
+
 class State(msgspec.Struct, frozen=True, tag="state"):
     """All that stands now, first on every connection; `missed` is what was told since the number asked for."""
 
@@ -209,6 +218,15 @@ class Plan(msgspec.Struct, frozen=True):
     sensors: tuple[SensorInfo, ...]
     sirens: tuple[SirenInfo, ...]
     maps: tuple[BaseMap, ...]
+
+
+class Report(msgspec.Struct, frozen=True):
+    """A page about a run or a study; `url` on this service."""
+
+    name: str
+    kind: str
+    time_ms: int
+    url: str
 
 
 class Past(msgspec.Struct, frozen=True):

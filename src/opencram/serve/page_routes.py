@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 from functools import cache
 from importlib import resources
@@ -15,7 +16,7 @@ from opencram.outputs.phrases import phrases
 from opencram.serve.answers import Json, answers
 from opencram.serve.feed import Feed
 from opencram.serve.guard import Refusal
-from opencram.serve.messages import Fault
+from opencram.serve.messages import Fault, Place
 from opencram.yamlfile import nearest
 
 FOLDER = Path(str(resources.files("opencram.serve") / "static"))
@@ -44,6 +45,16 @@ def page_routes(feed: Feed) -> APIRouter:
         """For the people in one zone."""
         known_zone(feed, zone)
         return _page("phone.html", request)
+
+    @router.get("/zone", **answers("pages", HTML))
+    async def choose(request: Request) -> Response:
+        """For people to choose their zone."""
+        return _page("phone.html", request)
+
+    @router.get("/api/places", **answers("state", list[Place]))
+    async def places() -> Response:
+        """The zones by name, for people to choose theirs."""
+        return Json([Place(zone.id, zone.name, zone.name_fr, zone.name_ar) for zone in feed.hello.zones])
 
     @router.get("/sign-in", **answers("pages", HTML))
     async def sign_in_page(request: Request) -> Response:
@@ -75,20 +86,22 @@ def _page(name: str, request: Request) -> Response:
 
 
 def _answer(name: str, media_type: str, request: Request) -> Response:
-    """A file; 304 for who has it already."""
-    content, tag, packed = _read(name)
-    headers = {"ETag": tag} | ({"Content-Encoding": "gzip"} if packed else {})
+    """A file, compressed for who can take it so; 304 for who has it already."""
+    plain, packed, tag = _read(name)
+    squeezed = not plain or "gzip" in request.headers.get("accept-encoding", "")
+    headers = {"ETag": tag, "Vary": "Accept-Encoding"} | ({"Content-Encoding": "gzip"} if squeezed else {})
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)
-    return Response(content, media_type=media_type, headers=headers)
+    return Response(packed if squeezed else plain, media_type=media_type, headers=headers)
 
 
 @cache
-def _read(name: str) -> tuple[bytes, str, bool]:
-    """A file's content, its tag, and whether it is compressed."""
-    packed = (FOLDER / f"{name}.gz").is_file()
-    content = (FOLDER / (f"{name}.gz" if packed else name)).read_bytes()
-    return content, f'"{hashlib.sha256(content).hexdigest()[:16]}"', packed
+def _read(name: str) -> tuple[bytes, bytes, str]:
+    """A file plain (nothing where it lies there compressed) and compressed, and its tag."""
+    path = FOLDER / f"{name}.gz"
+    plain = b"" if path.is_file() else (FOLDER / name).read_bytes()
+    packed = gzip.compress(plain, mtime=0) if plain else path.read_bytes()
+    return plain, packed, f'"{hashlib.sha256(packed).hexdigest()[:16]}"'
 
 
 def known_zone(feed: Feed, zone: str) -> None:

@@ -65,6 +65,7 @@ class Asked:
     log_format: str = "text"
     asterix: tuple[str, ...] = ()
     burst_ms: float = 10.0
+    reports: Path | None = None
 
 
 def serve(asked: Asked) -> None:
@@ -141,6 +142,7 @@ def _door(asked: Asked, keeper: Keeper, tls: bool) -> Door:
         tls_key=str(asked.tls_key.absolute()) if tls and asked.tls_key else "",
         reachable=is_reachable(asked.http),
         json_log=asked.log_format == "json",
+        reports=str(asked.reports.absolute()) if asked.reports else "",
     )
 
 

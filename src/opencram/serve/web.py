@@ -51,7 +51,8 @@ async def run(link: socket.socket, listening: socket.socket, door: Door) -> None
     acts = Acts(writer.write, feed.now_ns)
     gate = gate_of(door, int(listening.getsockname()[1]))
     names = names_in(Path(door.tls_cert)) if door.tls_cert else []
-    server = uvicorn.Server(_config(app_of(feed, acts, gate, names), door))
+    reports = Path(door.reports) if door.reports else None
+    server = uvicorn.Server(_config(app_of(feed, acts, gate, names, reports), door))
     beside = [asyncio.ensure_future(work) for work in (feed.pulse(), gate.watch(), _report(writer, feed))]
     serving: asyncio.Future[None] | None = None
     try:

@@ -229,6 +229,15 @@ function clicks() {
   byId("language").addEventListener("change", (event) => words.speak(event.target.value));
 }
 
+async function links() { // what there is to read about runs and studies
+  const answer = await fetch("/api/reports").catch(() => null);
+  const reports = answer?.ok ? await answer.json() : [];
+  byId("reports").hidden = !reports.length;
+  byId("report-list").replaceChildren(...reports.map((one) => boards.element("li", {},
+    boards.element("a", { href: one.url, target: "_blank", rel: "noopener", textContent: one.name }),
+    boards.element("span", { className: "dim", textContent: ` ${t(`kind-${one.kind}`)} · ${boards.when(feed.now, one.time_ms)}` }))));
+}
+
 function found(row) {
   if (!row) return;
   const kind = row.closest(".board").id.slice(6);
@@ -254,6 +263,7 @@ addEventListener("session", () => {
 // ---- begin ----------------------------------------------------------------------------------------------------------
 
 byId("language").append(...Object.entries(words.LANGUAGES).map(([value, textContent]) => boards.element("option", { value, textContent })));
+byId("reports").addEventListener("toggle", links);
 theme(localStorage.getItem("opencram.theme") ?? "dark");
 clicks();
 await words.load();
@@ -262,3 +272,4 @@ const { openMap } = await import("/static/map.js");
 map = await openMap();
 map.resize();
 timeline.fromLink();
+links();

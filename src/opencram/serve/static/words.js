@@ -1,6 +1,7 @@
 // The words of the pages: one catalogue (/api/phrases) in every language, and which language is spoken here.
 export const LANGUAGES = { en: "English", fr: "Français", ar: "العربية" };
 const KEPT = "opencram.language";
+const WORDS = "opencram.words";
 let catalogue = null;
 let spoken = chosen();
 
@@ -9,15 +10,25 @@ function chosen() {
   return asked in LANGUAGES ? asked : "en";
 }
 
-export async function load() { // until it is there: without words nobody is warned
-  while (!catalogue) {
+export async function load() { // those of the last time at once, which is what a poor network needs; then the newest
+  catalogue = JSON.parse(localStorage.getItem(WORDS) ?? "null");
+  speak(spoken);
+  const newest = fetchWords();
+  if (!catalogue) await newest;
+}
+
+async function fetchWords() {
+  for (;;) {
     try {
       const answer = await fetch("/api/phrases");
-      if (answer.ok) catalogue = await answer.json();
+      if (answer.ok) {
+        catalogue = await answer.json();
+        localStorage.setItem(WORDS, JSON.stringify(catalogue));
+        return speak(spoken);
+      }
     } catch { /* asked again */ }
-    if (!catalogue) await new Promise((done) => setTimeout(done, 1000));
+    await new Promise((done) => setTimeout(done, 1000));
   }
-  speak(spoken);
 }
 
 export const language = () => spoken;
