@@ -7,7 +7,11 @@ from typing import Annotated
 
 import typer
 
-basemap = typer.Typer(help="Maps of your own under the operator's picture.", no_args_is_help=True)
+basemap = typer.Typer(
+    help="Maps of your own under the operator's picture.",
+    no_args_is_help=True,
+    epilog="Example: opencram basemap add city.geojson",
+)
 
 
 @basemap.command("add", epilog="Example: opencram basemap add city.pmtiles --attribution '© OpenStreetMap contributors'")
