@@ -10,7 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from opencram.serve.door import Door, listener
-from opencram.serve.link import Act, Drill, DrillPhase, Hello, Picture, SensorInfo, SensorSeen, SirenInfo, SirenSeen, ZoneInfo
+from opencram.serve.link import (
+    Act,
+    Drill,
+    DrillPhase,
+    Hello,
+    Picture,
+    SensorInfo,
+    SensorSeen,
+    SirenInfo,
+    SirenSeen,
+    ZoneInfo,
+)
 from opencram.serve.secrets import token, token_file
 from opencram.serve.webprocess import WebProcess
 from opencram.tables import ZoneWarning

@@ -31,9 +31,7 @@ SESSION_ENDED = 4401
 """And one of whose client the session has ended; 401 in the range for one's own codes."""
 
 
-def app_of(
-    feed: Feed, acts: Acts, gate: Gate, hosts: Iterable[str] = (), reports: Path | None = None
-) -> FastAPI:
+def app_of(feed: Feed, acts: Acts, gate: Gate, hosts: Iterable[str] = (), reports: Path | None = None) -> FastAPI:
     """The application; `hosts` are names under which the machine is reached, beside its addresses and its own name.
 
     `reports` is the folder of runs and studies whose pages are shown.

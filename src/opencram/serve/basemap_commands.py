@@ -1,4 +1,4 @@
-"""`opencram basemap`: maps that are put under the operator's picture. Each command imports what it needs when it runs."""
+"""`opencram basemap`: maps under the operator's picture. Each command imports what it needs when it runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ basemap = typer.Typer(
 )
 
 
-@basemap.command("add", epilog="Example: opencram basemap add city.pmtiles --attribution '© OpenStreetMap contributors'")
+@basemap.command(
+    "add", epilog="Example: opencram basemap add city.pmtiles --attribution '© OpenStreetMap contributors'"
+)
 def add(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="PMTiles, GeoJSON in degrees, or an image (PNG, JPEG).")],
     corners: Annotated[

@@ -10,7 +10,7 @@ import contextlib
 import json
 import zlib
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 MINUTE_MS = 60_000
@@ -126,7 +126,7 @@ class History:
                 (self._folder / WORDS_FILE).write_text(lines, encoding="utf-8")
 
     @contextlib.contextmanager
-    def _trying(self):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    def _trying(self) -> Iterator[None]:
         """A full disk costs the past, never the present: it is counted."""
         try:
             yield

@@ -9,6 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
@@ -67,9 +68,9 @@ def page_routes(feed: Feed) -> APIRouter:
         return _page("docs.html", request)
 
     @router.get("/api/phrases", **answers("state", dict[str, Any]))
-    async def every_phrase() -> Response:
+    async def every_phrase(request: Request) -> Response:
         """All that people are told, in every language."""
-        return Json(phrases().all())
+        return _compressed(*_phrases(), "application/json", request)
 
     @router.get("/static/{name:path}", **answers("pages", SCRIPT, {404: (Fault, "No such file.")}))
     async def static(name: str, request: Request) -> Response:
@@ -86,8 +87,12 @@ def _page(name: str, request: Request) -> Response:
 
 
 def _answer(name: str, media_type: str, request: Request) -> Response:
-    """A file, compressed for who can take it so; 304 for who has it already."""
-    plain, packed, tag = _read(name)
+    """A file."""
+    return _compressed(*_read(name), media_type, request)
+
+
+def _compressed(plain: bytes, packed: bytes, tag: str, media_type: str, request: Request) -> Response:
+    """Compressed for who can take it so, which a poor network needs; 304 for who has it already."""
     squeezed = not plain or "gzip" in request.headers.get("accept-encoding", "")
     headers = {"ETag": tag, "Vary": "Accept-Encoding"} | ({"Content-Encoding": "gzip"} if squeezed else {})
     if request.headers.get("if-none-match") == tag:
@@ -100,7 +105,16 @@ def _read(name: str) -> tuple[bytes, bytes, str]:
     """A file plain (nothing where it lies there compressed) and compressed, and its tag."""
     path = FOLDER / f"{name}.gz"
     plain = b"" if path.is_file() else (FOLDER / name).read_bytes()
-    packed = gzip.compress(plain, mtime=0) if plain else path.read_bytes()
+    return _tagged(plain, gzip.compress(plain, mtime=0) if plain else path.read_bytes())
+
+
+@cache
+def _phrases() -> tuple[bytes, bytes, str]:
+    plain = msgspec.json.encode(phrases().all())
+    return _tagged(plain, gzip.compress(plain, mtime=0))
+
+
+def _tagged(plain: bytes, packed: bytes) -> tuple[bytes, bytes, str]:
     return plain, packed, f'"{hashlib.sha256(packed).hexdigest()[:16]}"'
 
 

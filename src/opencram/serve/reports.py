@@ -41,7 +41,9 @@ def report_routes(folder: Path | None) -> APIRouter:
         path = None if folder is None else folder / run / file
         inside = path is not None and path.resolve().is_relative_to(folder.resolve()) if folder else False
         if path is None or not inside or file not in FILES or not path.is_file():
-            raise Refusal(404, "unknown report", f"found '/reports/{run[:60]}/{file[:40]}', expected one that is listed")
+            raise Refusal(
+                404, "unknown report", f"found '/reports/{run[:60]}/{file[:40]}', expected one that is listed"
+            )
         return FileResponse(path, media_type=FILES[file], headers={"Content-Security-Policy": CLOSED})
 
     return router

@@ -67,7 +67,7 @@ export function bounds(lines) {
 export class Scene {
   constructor(plan) {
     this.plan = plan;
-    this.zones = new Map(plan.zones.map((zone) => [zone.id, { ...zone, middle: middle(zone.rings) }]));
+    this.zones = new Map(plan.zones.filter((zone) => zone.rings.length).map((zone) => [zone.id, { ...zone, middle: middle(zone.rings) }]));
     this.trails = new Map();
     this.time = 0;
     const { lat, lon } = plan;
@@ -81,7 +81,10 @@ export class Scene {
     };
   }
 
-  get box() { return bounds(this.plan.zones.flatMap((zone) => zone.rings.map((polygon) => polygon[0]))); }
+  get box() {
+    const outlines = this.plan.zones.flatMap((zone) => zone.rings.map((polygon) => polygon[0]));
+    return bounds(outlines.length ? outlines : [arc(this.plan.lat, this.plan.lon, 5000, 0, 360)]);
+  }
 
   remember(picture) { // where each track has been
     if (picture.time_ms < this.time || picture.time_ms > this.time + 5000) this.trails.clear();

@@ -16,7 +16,8 @@ const BOARDS_MS = 250;
 const byId = (id) => document.getElementById(id);
 const alarms = new Alarms();
 const sound = new Sound();
-let map = null; // the guest
+let map = null;
+let guest = null; // its coming
 let drawn = 0;
 let lostSilenced = false;
 const filter = { cls: "", impact: false };
@@ -170,6 +171,13 @@ function look(view) {
   localStorage.setItem("opencram.view", view);
   byId("view").textContent = t(view === "map" ? "as-list" : "as-map");
   map?.resize();
+  if (view === "map") guest ??= invite();
+}
+
+async function invite() { // the map is loaded when it is looked at first
+  const { openMap } = await import("/static/map.js");
+  map = await openMap();
+  map.resize();
 }
 
 function theme(name) {
@@ -266,10 +274,8 @@ byId("language").append(...Object.entries(words.LANGUAGES).map(([value, textCont
 byId("reports").addEventListener("toggle", links);
 theme(localStorage.getItem("opencram.theme") ?? "dark");
 clicks();
+document.body.dataset.view = new URLSearchParams(location.search).get("view") ?? localStorage.getItem("opencram.view") ?? "map";
 await words.load();
-look(new URLSearchParams(location.search).get("view") ?? localStorage.getItem("opencram.view") ?? "map");
-const { openMap } = await import("/static/map.js");
-map = await openMap();
-map.resize();
+look(document.body.dataset.view);
 timeline.fromLink();
 links();
