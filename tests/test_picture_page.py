@@ -1,4 +1,4 @@
-"""The operator's picture and the zone's page in a real browser, on the real web process: what people see, hear and do."""
+"""The picture and the zone's page in a real browser, on the real web process: what people see, hear and do."""
 
 from __future__ import annotations
 
