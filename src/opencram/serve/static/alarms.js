@@ -42,8 +42,8 @@ export class Alarms {
     const level = LEVEL[word.state];
     const alarm = this.all.get(word.zone);
     if (!level) { if (alarm) this.end(alarm, word.time_ms, word.state); return; }
-    const { zone, kind, impact_ms, tracks, reason } = word;
-    const told = { kind, impact_ms, tracks, reason };
+    const { zone, seq, kind, impact_ms, tracks, reason } = word;
+    const told = { seq, kind, impact_ms, tracks, reason };
     if (!alarm || alarm.over || RANK[level] > RANK[alarm.level]) {
       const since = alarm && !alarm.over ? alarm.since : word.time_ms;
       this.all.set(zone, { zone, level, since, acked: false, over: null, raised: ++this.raised, ...told });

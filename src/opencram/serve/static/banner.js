@@ -21,6 +21,7 @@ function card(zone) {
 function set(node, text) { if (node.textContent !== text) node.textContent = text; }
 
 function fill(made, alarm, feed) {
+  made.dataset.seq = alarm.seq;
   const zone = feed.state.zones.find((z) => z.id === alarm.zone);
   const name = zone ? titled(zone) : alarm.zone;
   const seconds = alarm.over ? null : left(feed.now, alarm.impact_ms);
@@ -30,6 +31,7 @@ function fill(made, alarm, feed) {
   const state = alarm.over ? t("over", { at: clock(alarm.over) }) : t(`state-${alarm.level}`);
   set(made.querySelector(".what span"), [state, kindOf(alarm.kind), t("since", { at: clock(alarm.since) })].join(" · "));
   const count = made.querySelector(".left");
+  count.classList.toggle("word", !seconds);
   set(count, seconds === null || feed.lost ? "" : seconds ? t("seconds", { s: seconds }) : t("now"));
   const [acknowledge, locate] = made.querySelectorAll("button");
   acknowledge.hidden = alarm.acked;

@@ -76,7 +76,7 @@ function zoneRow(row) {
       element("strong", { textContent: row.name }),
       element("span", { className: "dim", textContent: [t(`state-${row.state}`), row.kind && kindOf(row.kind),
         t("people", { n: row.people.toLocaleString("en").replace(/,/g, "\u202f") }), row.state === "quiet" ? row.since : ""].filter(Boolean).join(" · ") })),
-    element("span", { className: "left", dir: "ltr", textContent: count, "aria-label": count && t("left", { s: count }) }),
+    element("span", { className: row.left ? "left" : "left word", dir: "ltr", textContent: count, "aria-label": count && t("left", { s: count }) }),
     element("span", { className: "acts" },
       element("button", { type: "button", className: `small own ${row.own ? "yes" : ""}`, "data-act": "own", textContent: row.own ? "★" : "☆",
         "aria-pressed": String(row.own), title: t("own-long"), "aria-label": `${t("own")}: ${row.name}` }),
@@ -88,14 +88,20 @@ function zoneRow(row) {
 
 function table(id, heads, rows, none) {
   fresh(byId(id).tHead, heads.map((head) => t(head)), () => [element("tr", {}, ...heads.map((head) => element("th", { textContent: t(head), scope: "col" })))]);
-  fresh(byId(id).tBodies[0], [rows, heads.map((head) => t(head))], () =>
-    rows.length ? rows.map(row) : [element("tr", {}, element("td", { textContent: t(none), colSpan: heads.length, className: "dim" }))]);
-}
-
-function row({ id, className, cells }) {
-  const made = element("tr", { className, tabIndex: 0, "data-id": id });
-  cells.forEach((cell, i) => made.append(element("td", { textContent: cell ?? "", className: i === 0 ? "state" : "", dir: "auto" })));
-  return made;
+  const body = byId(id).tBodies[0];
+  const there = new Map([...body.rows].map((made) => [made.dataset.id, made]));
+  const wanted = rows.length ? rows : [{ id: "", className: "none", cells: [t(none)] }];
+  wanted.forEach((one, i) => { // a row that is there is kept, and only what has changed in it is written
+    const made = there.get(String(one.id)) ?? element("tr", { "data-id": one.id, tabIndex: one.id === "" ? -1 : 0 });
+    there.delete(String(one.id));
+    if (made.className !== one.className) made.className = one.className;
+    one.cells.forEach((cell, k) => {
+      const box = made.cells[k] ?? made.appendChild(element("td", { className: k === 0 ? "state" : "", dir: "auto" }));
+      if (box.textContent !== (cell ?? "")) box.textContent = cell ?? "";
+    });
+    if (body.rows[i] !== made) body.insertBefore(made, body.rows[i] ?? null);
+  });
+  for (const gone of there.values()) gone.remove();
 }
 
 export function tracks(view, filter, danger) {
@@ -114,12 +120,17 @@ export function tracks(view, filter, danger) {
   return seen;
 }
 
+function zoneOf(view, command) { // of the command for which a siren sounds: ZONE/SIREN/...
+  const zone = view.state.zones.find((z) => z.id === command.split("/")[0]);
+  return zone ? titled(zone) : command;
+}
+
 export function sirens(view) {
   const seen = view.picture?.sirens ?? [];
   const rank = (s) => (s.state === "sounding" ? 0 : FINE.includes(s.state) ? 2 : 1);
   const rows = [...seen].sort((a, b) => rank(a) - rank(b) || (a.id < b.id ? -1 : 1)).map((s) => ({
     id: s.id, className: s.state === "sounding" ? "sounding" : FINE.includes(s.state) ? (view.now - s.beat_ms > STALE_MS.siren ? "stale" : "") : "fault",
-    cells: [t(`siren-${s.state}`), s.id, ago(view.now, s.beat_ms), s.tested_ms ? `${day(s.tested_ms)} ${clock(s.tested_ms)}` : t("never"), s.detail],
+    cells: [t(`siren-${s.state}`), s.id, ago(view.now, s.beat_ms), s.tested_ms ? `${day(s.tested_ms)} ${clock(s.tested_ms)}` : t("never"), s.state === "sounding" ? zoneOf(view, s.detail) : s.detail],
   }));
   table("sirens", ["state", "siren", "heard", "tested", "detail"], rows, "no-sirens");
   return seen.filter((s) => !FINE.includes(s.state)).length;

@@ -67,6 +67,9 @@ function draw() {
   const pill = byId("age");
   pill.textContent = age === null ? t("no-picture") : t("age-of", { s: age.toFixed(1) });
   pill.className = `pill ${age === null || age > 2 || feed.lost ? "bad" : "good"}`;
+  const notes = feed.picture?.notes ?? [];
+  show("degraded", notes.length ? t("degraded", { n: notes.length }) : "");
+  byId("degraded").title = notes.join("\n");
   byId("clock").textContent = `${clock(feed.now)} · ${new Date(feed.now).toISOString().slice(11, 19)}Z`;
   document.body.classList.toggle("past", view.past);
   byId("past-band").hidden = !view.past;
@@ -230,6 +233,7 @@ function clicks() {
   const on = { lamp: "unlock", silence: "silence", view: "view", theme: "theme", "zoom-in": "zoom", home: "home", measure: "measure" };
   for (const [id, command] of Object.entries(on)) byId(id).addEventListener("click", () => commands[command](1));
   byId("zoom-out").addEventListener("click", () => commands.zoom(-1));
+  byId("degraded").addEventListener("click", () => commands.board("sensors"));
   byId("act-drill").addEventListener("click", () => doing.open("drill"));
   byId("act-test").addEventListener("click", () => doing.open("self-test"));
   byId("filter-class").addEventListener("change", (event) => { filter.cls = event.target.value; });
