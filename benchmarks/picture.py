@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -38,6 +39,17 @@ WATCH = """() => {
     for (const change of changes) window.banner.push([Number(change.target.dataset.seq), Date.now()]);
   })).observe(document.getElementById("alarms"), { subtree: true, attributeFilter: ["data-seq"] });
 }"""
+LISTEN = """
+window.came = [];
+const Plain = WebSocket;
+window.WebSocket = class extends Plain {
+  constructor(...args) {
+    super(...args);
+    this.addEventListener("message", (event) => {
+      if (event.data.startsWith('{"type":"warning"')) window.came.push([JSON.parse(event.data).seq, Date.now()]);
+    });
+  }
+};"""
 """A card bears the number of the word that it shows."""
 
 
@@ -106,15 +118,15 @@ def banner(view: str) -> None:
         with (folder / "log").open("wb") as log:
             service = subprocess.Popen(command, stdout=log, stderr=log)
             try:
-                seen, words, tracks = watch(f"http://127.0.0.1:{port}", view)
+                seen, came, words, tracks = watch(f"http://127.0.0.1:{port}", view)
             finally:
                 service.terminate()
                 service.wait(30.0)
-        report(view, seen, words, tracks, received(folder / "record"))
+        report(view, seen, came, words, tracks, received(folder / "record"))
 
 
-def watch(url: str, view: str) -> tuple[list[list[int]], list[dict[str, Any]], int]:
-    """What the banner showed and when, the words that were told, and the most tracks that a picture had."""
+def watch(url: str, view: str) -> tuple[list[list[int]], list[list[int]], list[dict[str, Any]], int]:
+    """What the banner showed and when, what came to the page, the words told, and the most tracks that a picture had."""
     from playwright.sync_api import sync_playwright
 
     for _ in range(600):
@@ -128,17 +140,31 @@ def watch(url: str, view: str) -> tuple[list[list[int]], list[dict[str, Any]], i
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=path, args=ARGS)
         page = browser.new_page(viewport={"width": 1600, "height": 900})
+        page.add_init_script(LISTEN)
         page.goto(url + "/" + query)
+        page.wait_for_selector("#board-zones .zone")
+        print(f"first screen with every zone: {page.evaluate('performance.now()'):.0f} ms after the address was opened")
         page.evaluate(WATCH)
         tracks, ends_s = 0, time.monotonic() + LASTS_S
         while time.monotonic() < ends_s:
             page.wait_for_timeout(1000)
             said = page.text_content("#tab-tracks") or "-"
             tracks = max(tracks, int(said.split()[-1]) if said.split()[-1].isdigit() else 0)
-        seen = page.evaluate("window.banner")
+        seen, came = page.evaluate("window.banner"), page.evaluate("window.came")
         browser.close()
+    print("mean of a tick's parts, ms: " + stages(url))
     with urllib.request.urlopen(f"{url}/api/history", timeout=10.0) as answer:
-        return seen, json.load(answer)["words"], tracks
+        return seen, came, json.load(answer)["words"], tracks
+
+
+def stages(url: str) -> str:
+    """What a tick's parts took on the average, as the service itself tells."""
+    with urllib.request.urlopen(f"{url}/metrics", timeout=10.0) as answer:
+        text = answer.read().decode()
+    found = dict(re.findall(r'opencram_tick_seconds_(\w+{stage="[^"]+"}) (\S+)', text))
+    names = [key.partition('"')[2].rstrip('"}') for key in found if key.startswith("sum")]
+    mean = {name: float(found[f'sum{{stage="{name}"}}']) / max(1.0, float(found[f'count{{stage="{name}"}}'])) for name in names}
+    return ", ".join(f"{name} {1e3 * s:.1f}" for name, s in mean.items())
 
 
 def received(record: Path) -> list[tuple[int, int]]:
@@ -155,18 +181,37 @@ def received(record: Path) -> list[tuple[int, int]]:
     return found
 
 
-def report(view: str, seen: list[list[int]], words: list[dict[str, Any]], tracks: int, ticks: list[tuple[int, int]]) -> None:
+def report(
+    view: str,
+    seen: list[list[int]],
+    came: list[list[int]],
+    words: list[dict[str, Any]],
+    tracks: int,
+    ticks: list[tuple[int, int]],
+) -> None:
     """Print the figures."""
-    wire_ns = {now_ns // 1_000_000: received_ns for now_ns, received_ns in ticks}
+    wire_ms = {now_ns // 1_000_000: received_ns * 1e-6 for now_ns, received_ns in ticks}
     told_ms = {word["seq"]: word["time_ms"] for word in words if word["type"] == "warning"}
-    first: dict[int, int] = {}
-    for seq, ms in seen:
-        first.setdefault(seq, ms)
-    ways = [ms - wire_ns[told_ms[seq]] * 1e-6 for seq, ms in first.items() if told_ms.get(seq) in wire_ns]
-    print(f"{view}: {len(words)} words, {len(ways)} of them timed in the banner, {tracks} tracks at most")
-    figures = [np.median(ways), np.quantile(ways, 0.99), max(ways)]
-    print("plot received -> word in the banner's first frame, ms: " + ", ".join(
-        f"{name} {figure:.0f}" for name, figure in zip(("median", "99 %", "worst"), figures, strict=True)))
+    plot_ms = {seq: wire_ms[ms] for seq, ms in told_ms.items() if ms in wire_ms}
+    there, first = first_of(came), first_of(seen)
+    print(f"{view}: {len(words)} words, {tracks} tracks at most")
+    line("plot received -> word in the page", [there[seq] - ms for seq, ms in plot_ms.items() if seq in there])
+    line("word in the page -> first frame of the banner", [ms - there[seq] for seq, ms in first.items() if seq in there])
+    line("plot received -> first frame of the banner", [ms - plot_ms[seq] for seq, ms in first.items() if seq in plot_ms])
+
+
+def first_of(times: list[list[int]]) -> dict[int, int]:
+    """The first time of each word."""
+    found: dict[int, int] = {}
+    for seq, ms in times:
+        found.setdefault(seq, ms)
+    return found
+
+
+def line(what: str, ways_ms: list[float]) -> None:
+    """A line of figures."""
+    figures = [np.median(ways_ms), np.quantile(ways_ms, 0.99), max(ways_ms)]
+    print(f"{what:46} n {len(ways_ms):4}  median {figures[0]:6.0f}  99 % {figures[1]:6.0f}  worst {figures[2]:6.0f} ms")
 
 
 # ---- the crowd ------------------------------------------------------------------------------------------------------

@@ -54,7 +54,7 @@ def service(folder: Path) -> Iterator[None]:
 def sign_in(browser: Browser) -> Page:
     """The picture of somebody who may act."""
     page = browser.new_page(viewport={"width": 1600, "height": 900})
-    page.goto(f"http://{AT}/sign-in")
+    page.goto(f"http://{AT}/sign-in?next=/?map=plan")
     page.fill("#user", "watch")
     page.fill("#password", PASSWORD)
     page.press("#password", "Enter")
@@ -105,11 +105,12 @@ def main() -> None:
     IMAGES.mkdir(parents=True, exist_ok=True)
     path = shutil.which("chromium")
     assert path is not None, "chromium is not installed"
-    with tempfile.TemporaryDirectory() as folder, service(Path(folder)), sync_playwright() as driver:
+    with tempfile.TemporaryDirectory() as folder, service(Path(folder)):
         os.nice(15)  # the raid goes before the browser, which draws by the processor
-        browser = driver.chromium.launch(executable_path=path, args=ARGS)
-        take(browser)
-        browser.close()
+        with sync_playwright() as driver:
+            browser = driver.chromium.launch(executable_path=path, args=ARGS)
+            take(browser)
+            browser.close()
 
 
 if __name__ == "__main__":

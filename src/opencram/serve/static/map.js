@@ -6,6 +6,7 @@ import { element } from "/static/boards.js";
 
 const DRAW_MS = 220; // five frames a second at most
 const KEPT = "opencram.layers";
+const SOFTWARE = /swiftshader|llvmpipe|softpipe|software|basic render/i;
 const byId = (id) => document.getElementById(id);
 
 export async function openMap() {
@@ -13,7 +14,7 @@ export async function openMap() {
   const scene = new Scene(plan);
   const wanted = new URLSearchParams(location.search).get("map");
   let surface = null;
-  if (wanted !== "plan" && document.createElement("canvas").getContext("webgl2")) {
+  if (wanted === "gl" || (wanted !== "plan" && hasGraphics())) {
     try {
       const { GlMap } = await import("/static/glmap.js");
       surface = await GlMap.open(byId("map"), scene);
@@ -25,6 +26,13 @@ export async function openMap() {
     byId("map-note").hidden = wanted === "plan";
   }
   return new MapPane(surface, scene);
+}
+
+function hasGraphics() { // WebGL by the processor alone would take it from whatever else runs here: from the service, on one machine
+  const gl = document.createElement("canvas").getContext("webgl2");
+  if (!gl) return false;
+  const about = gl.getExtension("WEBGL_debug_renderer_info");
+  return !SOFTWARE.test(about ? gl.getParameter(about.UNMASKED_RENDERER_WEBGL) : "");
 }
 
 async function site() {
@@ -59,7 +67,7 @@ class MapPane {
 
   speak() {
     byId("map-note").textContent = t("no-webgl");
-    const maps = this.scene.plan.maps.filter(() => this.surface.kind === "gl").map((one) => `map:${one.name}`);
+    const maps = this.scene.plan.maps.filter((one) => this.surface.kind === "gl" || one.kind !== "pmtiles").map((one) => `map:${one.name}`);
     byId("layer-list").replaceChildren(...[...LAYERS, ...maps].map((name) => {
       const box = element("input", { type: "checkbox", checked: this.shown.has(name) });
       box.addEventListener("change", () => this.toggle(name, box.checked));

@@ -17,7 +17,7 @@ const asked = location.pathname.split("/")[2];
 
 function t(key, filled) {
   const said = words.t(key, filled);
-  return said === key ? ENGLISH[key] ?? "" : said;
+  return said && said !== key ? said : ENGLISH[key] ?? "";
 }
 
 function word(feed, zone) {

@@ -8,8 +8,40 @@ export class PlanMap {
     Object.assign(this, { kind: "plan", canvas, scene, shown: new Set(), seen: null, measuring: null, onpoint: () => {}, onmove: () => {} });
     canvas.hidden = false;
     this.colours = palette("dark");
+    this.under = [];
+    for (const one of scene.plan.maps) this.load(one);
     this.listen();
     this.home();
+  }
+
+  async load(one) { // a user's own base map: GeoJSON or an image; tiles take a graphics card
+    if (one.kind === "image") {
+      const image = new Image();
+      image.src = one.url;
+      image.onload = () => { this.under.push({ name: one.name, draw: () => this.spread(image, one.corners) }); this.paint(); };
+    } else if (one.kind === "geojson") {
+      const answer = await fetch(one.url);
+      if (!answer.ok) return;
+      const { features } = await answer.json();
+      this.under.push({ name: one.name, draw: () => { for (const f of features ?? []) this.outline(f.geometry); } });
+      this.paint();
+    }
+  }
+
+  spread(image, corners) { // three corners say where an image lies
+    const { pen } = this;
+    const [[x0, y0], [x1, y1], , [x3, y3]] = corners.map(this.to);
+    pen.save();
+    pen.transform((x1 - x0) / image.width, (y1 - y0) / image.width, (x3 - x0) / image.height, (y3 - y0) / image.height, x0, y0);
+    pen.globalAlpha = 0.8;
+    pen.drawImage(image, 0, 0);
+    pen.restore();
+  }
+
+  outline(geometry) {
+    const { type, coordinates } = geometry ?? {};
+    const lines = { LineString: (c) => [c], MultiLineString: (c) => c, Polygon: (c) => c, MultiPolygon: (c) => c.flat() }[type];
+    for (const one of lines?.(coordinates) ?? []) this.path(one, this.colours.ring, 1);
   }
 
   get centre() { return this.middle; }
@@ -83,6 +115,7 @@ export class PlanMap {
   layers() {
     const { seen, scene, shown, colours: c } = this;
     const on = (name) => shown.has(name);
+    for (const one of this.under) if (on(`map:${one.name}`)) one.draw();
     for (const f of seen.zones.features) this.area(f, c.zone[f.properties.state], f.properties.state === "quiet" ? 1.2 : 2.5);
     if (on("audible")) for (const f of scene.still.audible.features) this.area(f, c.audible, 1);
     if (on("rings")) { for (const f of scene.still.rings.features) this.path(f.geometry.coordinates, c.ring, 1, [2, 5]); for (const f of scene.still["ring-labels"].features) this.text(f, c.dim, 11); }

@@ -13,6 +13,7 @@ import * as words from "/static/words.js";
 
 const { t, titled } = words;
 const BOARDS_MS = 250;
+const NOTE_LONG = 48; // letters of what is degraded; the rest is among the sensors
 const byId = (id) => document.getElementById(id);
 const alarms = new Alarms();
 const sound = new Sound();
@@ -68,7 +69,9 @@ function draw() {
   pill.textContent = age === null ? t("no-picture") : t("age-of", { s: age.toFixed(1) });
   pill.className = `pill ${age === null || age > 2 || feed.lost ? "bad" : "good"}`;
   const notes = feed.picture?.notes ?? [];
-  show("degraded", notes.length ? t("degraded", { n: notes.length }) : "");
+  const [first = ""] = notes;
+  const more = notes.length > 1 ? ` +${notes.length - 1}` : "";
+  show("degraded", first && `✕ ${first.length > NOTE_LONG ? `${first.slice(0, NOTE_LONG)} …` : first}${more}`);
   byId("degraded").title = notes.join("\n");
   byId("clock").textContent = `${clock(feed.now)} · ${new Date(feed.now).toISOString().slice(11, 19)}Z`;
   document.body.classList.toggle("past", view.past);

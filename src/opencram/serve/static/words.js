@@ -2,6 +2,11 @@
 export const LANGUAGES = { en: "English", fr: "Français", ar: "العربية" };
 const KEPT = "opencram.language";
 const WORDS = "opencram.words";
+const ENGLISH = { // what must be said even where the words do not come
+  "connecting": "Connecting …", "lost": "CONNECTION LOST – listen for the sirens", "now": "NOW", "acknowledge": "Acknowledge",
+  "stalled": "NO RADAR DATA IS WORKED ON – silence is no safety", "not-known": "It is not known whether anything is coming",
+  "state-alert": "ALERT", "state-pre-alert": "be ready", "seconds": "{s} s", "sound-locked": "Sound is off: press here",
+};
 let catalogue = null;
 let spoken = chosen();
 
@@ -51,7 +56,8 @@ const fill = (text, filled) => text.replace(/{(\w+)}/g, (_, name) => filled[name
 
 export function t(key, filled = {}) { // a word of the page
   const said = catalogue?.page?.watch?.[key];
-  return said ? fill(said[spoken] ?? said.en, filled) : key;
+  if (said) return fill(said[spoken] ?? said.en, filled);
+  return catalogue ? key : fill(ENGLISH[key] ?? "", filled);
 }
 
 export function phrase(part, state, kind, filled = {}) { // what people are told
