@@ -113,7 +113,14 @@ def banner(view: str) -> None:
         site, scenario = write_raid(folder)
         port, radar = free_port(), free_port()
         command = [sys.executable, "-m", "opencram", "serve", str(site), "--play", str(scenario)]
-        command += ["--http", f"127.0.0.1:{port}", "--asterix", f"127.0.0.1:{radar}", "--record", str(folder / "record")]
+        command += [
+            "--http",
+            f"127.0.0.1:{port}",
+            "--asterix",
+            f"127.0.0.1:{radar}",
+            "--record",
+            str(folder / "record"),
+        ]
         subprocess.run([sys.executable, "-m", "opencram", "warmup"], check=True, stdout=subprocess.DEVNULL)
         with (folder / "log").open("wb") as log:
             service = subprocess.Popen(command, stdout=log, stderr=log)
@@ -163,7 +170,10 @@ def stages(url: str) -> str:
         text = answer.read().decode()
     found = dict(re.findall(r'opencram_tick_seconds_(\w+{stage="[^"]+"}) (\S+)', text))
     names = [key.partition('"')[2].rstrip('"}') for key in found if key.startswith("sum")]
-    mean = {name: float(found[f'sum{{stage="{name}"}}']) / max(1.0, float(found[f'count{{stage="{name}"}}'])) for name in names}
+    mean = {
+        name: float(found[f'sum{{stage="{name}"}}']) / max(1.0, float(found[f'count{{stage="{name}"}}']))
+        for name in names
+    }
     return ", ".join(f"{name} {1e3 * s:.1f}" for name, s in mean.items())
 
 
@@ -196,8 +206,12 @@ def report(
     there, first = first_of(came), first_of(seen)
     print(f"{view}: {len(words)} words, {tracks} tracks at most")
     line("plot received -> word in the page", [there[seq] - ms for seq, ms in plot_ms.items() if seq in there])
-    line("word in the page -> first frame of the banner", [ms - there[seq] for seq, ms in first.items() if seq in there])
-    line("plot received -> first frame of the banner", [ms - plot_ms[seq] for seq, ms in first.items() if seq in plot_ms])
+    line(
+        "word in the page -> first frame of the banner", [ms - there[seq] for seq, ms in first.items() if seq in there]
+    )
+    line(
+        "plot received -> first frame of the banner", [ms - plot_ms[seq] for seq, ms in first.items() if seq in plot_ms]
+    )
 
 
 def first_of(times: list[list[int]]) -> dict[int, int]:

@@ -1,6 +1,6 @@
 """Makes docs/images/picture anew: the operator's picture of a raid that is played, as Chromium shows it; two minutes.
 
-    python scripts/picture_images.py        needs chromium and the development install
+python scripts/picture_images.py        needs chromium and the development install
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ export class PlanMap {
     const wide = between([box[0], this.middle[1]], [box[2], this.middle[1]])[0];
     const high = between([this.middle[0], box[1]], [this.middle[0], box[3]])[0];
     const [width, height] = this.size;
-    this.scale = Math.max(wide / Math.max(1, width - 80), high / Math.max(1, height - 120)) * 1.1; // metres a pixel
+    this.scale = Math.max(wide / Math.max(1, width - 80), high / Math.max(1, height - 80)) * 1.05; // metres a pixel
     this.paint();
   }
 
@@ -118,17 +118,26 @@ export class PlanMap {
     for (const one of this.under) if (on(`map:${one.name}`)) one.draw();
     for (const f of seen.zones.features) this.area(f, c.zone[f.properties.state], f.properties.state === "quiet" ? 1.2 : 2.5);
     if (on("audible")) for (const f of scene.still.audible.features) this.area(f, c.audible, 1);
-    if (on("rings")) { for (const f of scene.still.rings.features) this.path(f.geometry.coordinates, c.ring, 1, [2, 5]); for (const f of scene.still["ring-labels"].features) this.text(f, c.dim, 11); }
+    if (on("rings")) for (const f of scene.still.rings.features) this.path(f.geometry.coordinates, c.ring, 1, [2, 5]);
     if (on("coverage")) for (const f of scene.still.coverage.features) this.path(f.geometry.coordinates, c.coverage, 1.2, [8, 5]);
     if (on("launch")) for (const f of seen.launch.features) this.area(f, c.launch, 1.2, [5, 4]);
     if (on("impact")) for (const f of seen.impact.features) this.area(f, f.properties.dangerous ? c.impact : c.harmless, 1.6);
     for (const f of seen.sirens.features) this.image(f, stand("siren", f.properties.look), 0.42);
     for (const f of seen.sensors.features) this.image(f, stand("sensor", f.properties.look), 0.5);
     if (on("trails")) for (const f of seen.trails.features) this.path(f.geometry.coordinates, f.properties.dangerous ? c.danger : c.trail, 2);
-    if (on("names")) for (const f of seen.names.features) this.text(f, f.properties.state === "quiet" ? c.name : c.strong, f.properties.state === "quiet" ? 12 : 15);
     for (const f of seen.tracks.features) this.track(f);
-    if (on("impact")) for (const f of seen["impact-points"].features.filter((one) => one.properties.dangerous)) this.text(f, c.strong, 13);
+    this.labels(on);
     if (this.measuring) this.path(this.measuring, c.strong, 2, [6, 4]);
+  }
+
+  labels(on) { // the weightiest first; what would stand on another is left out
+    const { seen, scene, colours: c } = this;
+    this.placed = [];
+    const quiet = (f) => f.properties.state === "quiet";
+    if (on("names")) for (const f of seen.names.features.filter((one) => !quiet(one))) this.text(f, c.strong, 14);
+    if (on("impact")) for (const f of seen["impact-points"].features.filter((one) => one.properties.dangerous)) this.text(f, c.strong, 13);
+    if (on("names")) for (const f of seen.names.features.filter(quiet)) this.text(f, c.name, 12);
+    if (on("rings")) for (const f of scene.still["ring-labels"].features) this.text(f, c.dim, 11);
   }
 
   path(line, colour, width, dash = []) {
@@ -177,7 +186,12 @@ export class PlanMap {
     pen.lineWidth = 3;
     pen.strokeStyle = this.colours.halo;
     pen.fillStyle = colour;
-    f.properties.text.split("\n").forEach((line, i) => {
+    const lines = f.properties.text.split("\n");
+    const half = Math.max(...lines.map((line) => pen.measureText(line).width)) / 2;
+    const box = [x - half - 2, y - size, x + half + 2, y + lines.length * size * 1.2 - size + 6];
+    if (this.placed.some(([x0, y0, x1, y1]) => box[0] < x1 && x0 < box[2] && box[1] < y1 && y0 < box[3])) return;
+    this.placed.push(box);
+    lines.forEach((line, i) => {
       pen.strokeText(line, x, y + 4 + i * size * 1.2);
       pen.fillText(line, x, y + 4 + i * size * 1.2);
     });
