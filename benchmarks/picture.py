@@ -133,7 +133,7 @@ def banner(view: str) -> None:
 
 
 def watch(url: str, view: str) -> tuple[list[list[int]], list[list[int]], list[dict[str, Any]], int]:
-    """What the banner showed and when, what came to the page, the words told, and the most tracks that a picture had."""
+    """What the banner showed and when, what came to the page, the words told, and the most tracks of a picture."""
     from playwright.sync_api import sync_playwright
 
     for _ in range(600):
@@ -224,6 +224,8 @@ def first_of(times: list[list[int]]) -> dict[int, int]:
 
 def line(what: str, ways_ms: list[float]) -> None:
     """A line of figures."""
+    if not ways_ms:
+        return print(f"{what:46} n    0: the machine was too busy to play the raid")
     figures = [np.median(ways_ms), np.quantile(ways_ms, 0.99), max(ways_ms)]
     print(f"{what:46} n {len(ways_ms):4}  median {figures[0]:6.0f}  99 % {figures[1]:6.0f}  worst {figures[2]:6.0f} ms")
 
