@@ -6,7 +6,8 @@ PYTEST_ARGS ?=
 DEMO = baghdad-2020-11-17
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-sirens live test lint accuracy bench salvos raids mutants innocent-sky soak overload incidents clean
+.PHONY: help install demo demo-sirens live vendor pictures test lint accuracy bench salvos raids mutants \
+        innocent-sky soak overload incidents clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -27,8 +28,14 @@ demo: $(VENV)/.installed ## simulate one raid on Baghdad and write its report
 	@echo "Simulating $(DEMO); the very first run also compiles the numerical kernels, for about a minute ..."
 	@$(BIN)/opencram run $(DEMO) --out runs/demo
 
-live: $(VENV)/.installed ## serve the embassy while a raid is played to it in real time, its radars sending ASTERIX over UDP; Ctrl-C ends it
-	@$(BIN)/opencram serve baghdad-embassy --play baghdad-2020-11-17 --asterix 127.0.0.1:8600 --record runs/live $(LIVE_ARGS)
+live: $(VENV)/.installed ## open the operator's picture of a raid that is played in real time, its radars sending ASTERIX over UDP, its sirens in software; Ctrl-C ends it
+	@$(BIN)/python scripts/live.py baghdad-embassy --play baghdad-2020-11-17 --asterix 127.0.0.1:8600 --record runs/live --reports runs $(LIVE_ARGS)
+
+vendor: ## make the pages' vendored libraries again from their packages, and compare their hashes; needs npm
+	@python3 scripts/vendor.py
+
+pictures: $(VENV)/.installed-dev ## make the docs' pictures of the operator's picture again; needs chromium
+	@$(BIN)/python scripts/picture_images.py
 
 demo-sirens: $(VENV)/.installed ## play the raid in real time to three software sirens, over Mosquitto if it is installed
 	@echo "The very first start also compiles the numerical kernels, for about a minute ..."

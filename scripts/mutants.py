@@ -177,7 +177,8 @@ def write() -> None:
     text = HEAD.format(
         total=total,
         killed=total - left,
-        share=100 * (total - left) / total, note=note,
+        share=100 * (total - left) / total,
+        note=note,
         lines="\n".join(lines),
         rows="\n".join(rows),
     )

@@ -79,6 +79,7 @@ class Entrance:
     limits: Limits | None = None
     more: dict[str, Any] = field(default_factory=dict)
     ahead_s: float = 0.0
+    reports: Path | None = None
     acts: list[Act] = field(default_factory=list)
     sent: list[str] = field(default_factory=list)
     """Every secret that was handed out or typed."""
@@ -108,7 +109,7 @@ class Entrance:
         pipeline = Acts(self._obey, lambda: 0)
         self.pipeline = pipeline
         self.gate = Gate(self.secrets, self.state, False, self.tls, self.port, self.limits, self._now_s)
-        app = app_of(self.feed, pipeline, self.gate, names_in(self.cert) if self.cert else [])
+        app = app_of(self.feed, pipeline, self.gate, names_in(self.cert) if self.cert else [], self.reports)
         config = uvicorn.Config(
             app, log_config=None, lifespan="off", ws="websockets-sansio", timeout_graceful_shutdown=1,
             ssl_certfile=str(self.cert) if self.tls else None, ssl_keyfile=str(self.key) if self.tls else None,

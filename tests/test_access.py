@@ -28,6 +28,8 @@ ROUTES = [
     ("GET", "/api/session", None, ""),
     ("GET", "/sign-in", None, ""),
     ("GET", "/zone/base", None, ""),
+    ("GET", "/zone", None, ""),
+    ("GET", "/api/places", None, ""),
     ("GET", "/static/style.css", None, ""),
     ("GET", "/cap/atom.xml", None, ""),
     ("GET", "/", None, "viewer"),
@@ -35,6 +37,12 @@ ROUTES = [
     ("GET", "/openapi.json", None, "viewer"),
     ("GET", "/api/zones", None, "viewer"),
     ("GET", "/metrics", None, "viewer"),
+    ("GET", "/api/site", None, "viewer"),
+    ("GET", "/api/history", None, "viewer"),
+    ("GET", "/api/history/0", None, "viewer"),
+    ("GET", "/api/reports", None, "viewer"),
+    ("GET", "/basemap/none", None, "viewer"),
+    ("GET", "/reports/none/study.md", None, "viewer"),
     ("GET", "/no/such/address", None, "viewer"),
     ("POST", "/api/alarm", ALARM, "operator"),
     ("POST", "/api/all-clear", ALARM, "operator"),
@@ -66,7 +74,7 @@ def test_each_address_asks_for_its_role(
     answer = entrance.ask(method, path, body, **headers)
     if RANK[USERS.get(caller, "")] >= RANK[role]:
         assert answer.status in (200, 404, 405), answer.text
-    elif not caller and path in ("/", "/docs"):
+    elif not caller and path in ("/", "/docs", "/reports/none/study.md"):
         assert (answer.status, answer.headers["location"]) == (303, f"/sign-in?next={path}")
     else:
         assert answer.status == (403 if caller else 401), answer.text
@@ -86,6 +94,9 @@ def session_of(entrance: Entrance, user: str) -> dict[str, str]:
 def test_no_address_is_left_out_of_the_tests_of_roles(entrance: Entrance) -> None:
     tested = {(method, path.replace("/zone/base", "/zone/{zone}")) for method, path, _, _ in ROUTES}
     tested = {(method, path.replace("/static/style.css", "/static/{name}")) for method, path in tested}
+    named = {"/basemap/none": "/basemap/{name}", "/api/history/0": "/api/history/{minute}"}
+    named["/reports/none/study.md"] = "/reports/{run}/{file}"
+    tested = {(method, named.get(path, path)) for method, path in tested}
     there = entrance.ask("GET", "/openapi.json", **entrance.bearer("vera")).json["paths"]
     found = {(method.upper(), path) for path, methods in there.items() for method in methods}
     session = {("POST", "/api/session"), ("DELETE", "/api/session")}

@@ -10,6 +10,7 @@ import pytest
 COMMANDS = (
     *("run", "replay", "report", "study", "serve", "serve-sites", "siren", "alarm", "all-clear", "drill", "audit"),
     *("new-site", "check", "recover", "asterix", "coverage", "mqtt-passwords", "list", "warmup", "users", "tokens"),
+    "basemap",
 )
 
 

@@ -264,7 +264,10 @@ def test_a_taken_address_is_said() -> None:
 # ---- what is told, and its reference --------------------------------------------------------------------------------
 
 FEED = (messages.State, messages.Warning, messages.DrillStep, messages.Frame, messages.Beat)
-PARTS = (messages.Zone, messages.Track, messages.Siren, messages.Sensor)
+PARTS = (
+    *(messages.Zone, messages.Track, messages.Siren, messages.Sensor, messages.Place, messages.Plan),
+    *(messages.BaseMap, messages.Past, messages.Report),
+)
 ANSWERS = (messages.Health, messages.Endpoint, messages.Done, messages.Fault, messages.SessionSeen, Line)
 
 

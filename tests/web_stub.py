@@ -10,7 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from opencram.serve.door import Door, listener
-from opencram.serve.link import Act, Drill, DrillPhase, Hello, Picture, SensorSeen, SirenInfo, SirenSeen, ZoneInfo
+from opencram.serve.link import (
+    Act,
+    Drill,
+    DrillPhase,
+    Hello,
+    Picture,
+    SensorInfo,
+    SensorSeen,
+    SirenInfo,
+    SirenSeen,
+    ZoneInfo,
+)
 from opencram.serve.secrets import token, token_file
 from opencram.serve.webprocess import WebProcess
 from opencram.tables import ZoneWarning
@@ -29,7 +40,9 @@ def hello(**more: Any) -> Hello:
         "provenance": "simulation",
         "zones": tuple(ZoneInfo(id=z, name=f"The {z}") for z in ZONES),
         "sirens": (SirenInfo("roof", 33.3, 44.4, ZONES[:2]),),
-        "sensors": ("radar",),
+        "sensors": (SensorInfo("radar", 33.3, 44.4, max_range_m=10_000.0),),
+        "lat": 33.3,
+        "lon": 44.4,
         "siren_endpoint": "ws://127.0.0.1:8701/",
         "cap_folder": "no-such-folder",
     }

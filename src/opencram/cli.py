@@ -15,6 +15,7 @@ from opencram import __version__
 from opencram.errors import InputError, RunError
 from opencram.serve import DEFAULT_HTTP
 from opencram.serve.access.commands import audit, tokens, users
+from opencram.serve.basemap_commands import basemap
 
 app = typer.Typer(
     epilog="Begin with: opencram run baghdad-2020-11-17",
@@ -203,6 +204,9 @@ def serve(
     keep_days: Annotated[
         int, typer.Option(min=1, max=36_500, metavar="N", help="Recordings older than this are deleted.")
     ] = 30,
+    reports: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Show the reports of the runs and studies in this folder.")
+    ] = None,
 ) -> None:
     """Warn people: step in real time, command the sirens, answer operators, tell browsers and phones.
 
@@ -219,7 +223,7 @@ def serve(
     asked = Asked(site, http, mqtt, record, play, seed, hooks, tuple(tak or ()), tls_cert, tls_key, log_format)
     rolling = Rolling(60.0 * roll_minutes, roll_mb * 1_000_000, keep_days)
     asked = replace(asked, asterix=tuple(asterix or ()), burst_ms=burst_ms, rolling=rolling)
-    run_service(replace(asked, asterix_out=tuple(asterix_out or ()), asterix_code=asterix_code))
+    run_service(replace(asked, asterix_out=tuple(asterix_out or ()), asterix_code=asterix_code, reports=reports))
 
 
 @app.command("serve-sites", epilog="Example: opencram serve-sites sites.yaml")
@@ -296,6 +300,7 @@ def _operate(act: str, body: dict[str, object], server: str | None, token_file: 
 
 app.add_typer(users, name="users")
 app.add_typer(tokens, name="tokens")
+app.add_typer(basemap, name="basemap")
 app.command(epilog="Example: opencram audit baghdad-embassy --last 20")(audit)
 
 

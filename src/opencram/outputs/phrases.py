@@ -35,6 +35,9 @@ SAID = {
 }
 """Part -> the states for which it must be there, in English at least."""
 
+PAGE = "page"
+"""The part that holds the words of the pages themselves."""
+
 Texts = Mapping[str, Mapping[str, Mapping[str, Mapping[str, str]]]]
 
 
@@ -74,7 +77,7 @@ class Phrases:
 
     def all(self) -> dict[str, Any]:
         """The whole catalogue as plain data, for pages."""
-        return {part: self._texts[part] for part in SAID}
+        return {part: self._texts[part] for part in (*SAID, PAGE)}
 
     def rejects(self, now_ns: int) -> list[Reject]:
         """What was lacking since the last call, by language."""

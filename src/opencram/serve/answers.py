@@ -23,6 +23,10 @@ from opencram.serve.messages import (
     Fault,
     Frame,
     Health,
+    Past,
+    Place,
+    Plan,
+    Report,
     SessionSeen,
     State,
     Warning,
@@ -148,7 +152,24 @@ def described(app: FastAPI, cookie: str, phones_public: bool) -> dict[str, Any]:
             title=app.title, version=app.version, summary=app.summary, routes=app.routes, tags=app.openapi_tags
         )
         parts = found.setdefault("components", {})
-        for kind in (Health, Endpoint, Done, Fault, State, Zone, Warning, DrillStep, Frame, Beat, SessionSeen, Line):
+        for kind in (
+            Health,
+            Endpoint,
+            Done,
+            Fault,
+            State,
+            Zone,
+            Warning,
+            DrillStep,
+            Frame,
+            Beat,
+            SessionSeen,
+            Line,
+            Plan,
+            Past,
+            Report,
+            Place,
+        ):
             parts.setdefault("schemas", {}).update(schema(kind)[1])
         parts["securitySchemes"] = {
             "token": {"type": "http", "scheme": "bearer", "description": "A token of the role that is asked for."},

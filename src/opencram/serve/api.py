@@ -22,6 +22,8 @@ from opencram.serve.link import ActKind
 from opencram.serve.messages import Done, Endpoint, Fault, Health, Zone, zone_of
 from opencram.serve.metrics import CONTENT_TYPE, metrics
 from opencram.serve.page_routes import known_zone, page_routes
+from opencram.serve.picture_routes import picture_routes
+from opencram.serve.reports import report_routes
 
 POLICY_VIOLATION = 1008
 """The code with which a WebSocket is closed whose client says something (RFC 6455)."""
@@ -29,8 +31,11 @@ SESSION_ENDED = 4401
 """And one of whose client the session has ended; 401 in the range for one's own codes."""
 
 
-def app_of(feed: Feed, acts: Acts, gate: Gate, hosts: Iterable[str] = ()) -> FastAPI:
-    """The application; `hosts` are names under which the machine is reached, beside its addresses and its own name."""
+def app_of(feed: Feed, acts: Acts, gate: Gate, hosts: Iterable[str] = (), reports: Path | None = None) -> FastAPI:
+    """The application; `hosts` are names under which the machine is reached, beside its addresses and its own name.
+
+    `reports` is the folder of runs and studies whose pages are shown.
+    """
     phones_public = feed.hello.phones_public
     app = FastAPI(
         title="opencram",
@@ -46,6 +51,8 @@ def app_of(feed: Feed, acts: Acts, gate: Gate, hosts: Iterable[str] = ()) -> Fas
     _acting(app, feed, acts)
     app.include_router(access_routes(gate))
     app.include_router(page_routes(feed))
+    app.include_router(picture_routes(feed))
+    app.include_router(report_routes(reports))
 
     @app.get("/metrics", **answers("state", "text/plain"))
     async def figures() -> Response:

@@ -30,6 +30,8 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
     reachable: bool = False
     """Whether others than this machine can reach it."""
     json_log: bool = False
+    reports: str = ""
+    """The folder of runs and studies whose pages are shown; empty: none."""
 
     @property
     def scheme(self) -> str:

@@ -11,12 +11,15 @@ import contextlib
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import msgspec
 
+from opencram.serve.history import History
 from opencram.serve.link import Drill, Hello, Kept, Picture, SensorSeen, SirenSeen, Told
 from opencram.serve.messages import (
     LEVELS,
+    MS,
     Beat,
     Health,
     State,
@@ -34,7 +37,7 @@ HISTORY = 4_096
 MAX_CLIENTS = 5_000
 MAX_WAITING = 256
 """Words that may wait for one client; it is disconnected before one is left out."""
-PICTURE_S = 0.2
+PICTURE_S = 0.1
 BEAT_S = 1.0
 """A client that hears nothing for two of these has lost the service."""
 STALL_S = 2.0
@@ -87,15 +90,17 @@ class Client:
 
 
 class Feed:
-    """What stands, and who looks; `now_s` is a clock that never steps."""
+    """What stands, and who looks; `now_s` is a clock that never steps, `past` the folder of the last hours."""
 
     def __init__(
         self,
         hello: Hello,
         now_s: Callable[[], float] = time.monotonic,
+        past: Path | None = None,
     ) -> None:
         self.hello = hello
         self.counts: Counter[str] = Counter()
+        self.history = History(past, lambda: _text(self.state(None)), self.counts)
         self._looking: dict[str | None, dict[Client, None]] = {}
         """Who looks, by zone; at None who looks at everything."""
         self.last: dict[str, Told] = {}
@@ -134,6 +139,7 @@ class Feed:
         for zone in (None, *zones_of(kept)):
             for client in self._looking.get(zone, ()):
                 client.put(text)
+        self.history.word(text, kept_ms(kept), self._now_ms())
 
     def now_ns(self) -> int:
         """The service's time, carried on from the newest picture by a clock that never steps."""
@@ -184,6 +190,8 @@ class Feed:
             now_ms=self._now_ms(),
             site=hello.site,
             title=hello.title,
+            title_fr=hello.title_fr,
+            title_ar=hello.title_ar,
             provenance=hello.provenance,
             status=status_of(hello),
             zones=tuple(zone_of(z, self.last.get(z.id), hello) for z in zones),
@@ -231,9 +239,15 @@ class Feed:
         picture = self.picture
         fresh = picture is not None and picture.now_ns != self._shown
         drawn, pulse = "", _text(Beat(self._now_ms(), self.stalled)) if beat else ""
-        if picture is not None and fresh and self._looking.get(None):
-            self._shown = picture.now_ns
+        keep = picture is not None and self.history.due(self._now_ms(), bool(picture.tracks))
+        if picture is not None and ((fresh and self._looking.get(None)) or keep):
             drawn = _text(frame_of(picture, self._now_ms(), self.stalled))
+            if keep:
+                self.history.picture(drawn, self._now_ms())
+            if fresh:
+                self._shown = picture.now_ns
+            else:
+                drawn = ""
         for client in self.clients:
             if text := drawn if client.zone is None and drawn else pulse:
                 self.counts["pictures left out"] += client.picture is not None
@@ -283,6 +297,11 @@ class Feed:
 def zones_of(kept: Kept) -> tuple[str, ...]:
     """The zones of which something was told."""
     return (kept.warning.zone,) if isinstance(kept, Told) else kept.zones
+
+
+def kept_ms(kept: Kept) -> int:
+    """When it was told."""
+    return (kept.warning.time_ns if isinstance(kept, Told) else kept.time_ns) // MS
 
 
 def _wanted(kept: Kept, zone: str | None) -> bool:

@@ -253,7 +253,9 @@ def _hardened(send: Send, answered: Callable[[int], None]) -> Send:
     async def with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             answered(message["status"])
-            message["headers"] = [*message.get("headers", []), *SECURITY_HEADERS]
+            given = message.get("headers", [])
+            there = {name.lower() for name, _ in given}  # a report's own policy is closer still
+            message["headers"] = [*given, *(header for header in SECURITY_HEADERS if header[0] not in there)]
         await send(message)
 
     return with_headers

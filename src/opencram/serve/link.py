@@ -55,6 +55,19 @@ class SirenInfo(msgspec.Struct, frozen=True):
     audible_m: float = 500.0
 
 
+class SensorInfo(msgspec.Struct, frozen=True):
+    """A sensor, where it stands (degrees) and how far it sees; azimuths clockwise from true north."""
+
+    id: str
+    lat: float = 0.0
+    lon: float = 0.0
+    kind: str = "staring"
+    min_range_m: float = 0.0
+    max_range_m: float = 0.0
+    azimuth_from_deg: float = 0.0
+    azimuth_to_deg: float = 360.0
+
+
 class Hello(msgspec.Struct, frozen=True, tag="hello", kw_only=True):
     """Who is speaking: first on each new link. `run` names this start of the pipeline: numbers begin anew with it."""
 
@@ -62,12 +75,17 @@ class Hello(msgspec.Struct, frozen=True, tag="hello", kw_only=True):
     version: str
     site: str
     title: str
+    title_fr: str = ""
+    title_ar: str = ""
+    lat: float = 0.0
+    lon: float = 0.0
+    """The site's origin, degrees."""
     provenance: Source
     seq: int = 0
     """The number of the last thing told before: what stands is whole when it has been heard."""
     zones: tuple[ZoneInfo, ...]
     sirens: tuple[SirenInfo, ...] = ()
-    sensors: tuple[str, ...] = ()
+    sensors: tuple[SensorInfo, ...] = ()
     siren_endpoint: str = ""
     """The WebSocket address at which sirens report, such as `ws://127.0.0.1:8701/`; empty: none."""
     cap_folder: str = ""
@@ -116,6 +134,16 @@ class TrackSeen(msgspec.Struct, frozen=True, kw_only=True):
     minor_m: float | None = None
     axis_deg: float | None = None
     """Of the major axis, clockwise from true north."""
+    launch_lat: float | None = None
+    launch_lon: float | None = None
+    launch_major_m: float | None = None
+    launch_minor_m: float | None = None
+    launch_axis_deg: float | None = None
+    """Where it came from, and the 95 % ellipse round that, where that is known."""
+    seen_ns: int = 0
+    """Measured time of its newest plot; 0: not told."""
+    debris: bool = False
+    """Born out of a break-up that the simulated defence caused."""
 
 
 class SirenSeen(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,19 @@ from typing import Literal
 import msgspec
 
 from opencram.outputs.source import Provenance
-from opencram.serve.link import Drill, Hello, Kept, Picture, SensorSeen, SirenSeen, Told, TrackSeen, ZoneInfo
+from opencram.serve.link import (
+    Drill,
+    Hello,
+    Kept,
+    Picture,
+    SensorInfo,
+    SensorSeen,
+    SirenInfo,
+    SirenSeen,
+    Told,
+    TrackSeen,
+    ZoneInfo,
+)
 
 MS = 1_000_000
 """Nanoseconds."""
@@ -68,6 +80,15 @@ class Zone(msgspec.Struct, frozen=True):
     last: Warning | None
 
 
+class Place(msgspec.Struct, frozen=True):
+    """A zone by name alone."""
+
+    id: str
+    name: str
+    name_fr: str
+    name_ar: str
+
+
 class State(msgspec.Struct, frozen=True, tag="state"):
     """All that stands now, first on every connection; `missed` is what was told since the number asked for."""
 
@@ -76,6 +97,8 @@ class State(msgspec.Struct, frozen=True, tag="state"):
     now_ms: int
     site: str
     title: str
+    title_fr: str
+    title_ar: str
     provenance: str
     status: str
     zones: tuple[Zone, ...]
@@ -102,6 +125,14 @@ class Track(msgspec.Struct, frozen=True):
     major_m: float | None
     minor_m: float | None
     axis_deg: float | None
+    launch_lat: float | None
+    launch_lon: float | None
+    launch_major_m: float | None
+    launch_minor_m: float | None
+    launch_axis_deg: float | None
+    seen_ms: int | None
+    """Measured time of its newest plot."""
+    debris: bool
 
 
 class Siren(msgspec.Struct, frozen=True):
@@ -161,6 +192,50 @@ class Health(msgspec.Struct, frozen=True):
     clients: int
     web_counts: dict[str, int]
     """What the web process has refused, left out or disconnected since its start."""
+
+
+class BaseMap(msgspec.Struct, frozen=True):
+    """A map that was put under the picture; `kind`: pmtiles, geojson or image."""
+
+    name: str
+    kind: str
+    url: str
+    attribution: str = ""
+    corners: tuple[tuple[float, float], ...] = ()
+    """Of an image: (lon, lat) of its top left, top right, bottom right and bottom left corner."""
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """All of the site that stands still, for a map."""
+
+    site: str
+    title: str
+    title_fr: str
+    title_ar: str
+    lat: float
+    lon: float
+    zones: tuple[ZoneInfo, ...]
+    sensors: tuple[SensorInfo, ...]
+    sirens: tuple[SirenInfo, ...]
+    maps: tuple[BaseMap, ...]
+
+
+class Report(msgspec.Struct, frozen=True):
+    """A page about a run or a study; `url` on this service."""
+
+    name: str
+    kind: str
+    time_ms: int
+    url: str
+
+
+class Past(msgspec.Struct, frozen=True):
+    """What is kept of the last hours: each minute by its start, and the words in them."""
+
+    now_ms: int
+    minutes: tuple[int, ...]
+    words: tuple[msgspec.Raw, ...]
+    """Each a `warning` or a `drill` as it was told."""
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -278,11 +353,18 @@ def _track(t: TrackSeen) -> Track:
         north_mps=round(t.north_mps, 1),
         up_mps=round(t.up_mps, 1),
         impact_ms=_ms(t.impact_ns),
-        impact_lat=t.impact_lat,
-        impact_lon=t.impact_lon,
-        major_m=t.major_m,
-        minor_m=t.minor_m,
-        axis_deg=t.axis_deg,
+        impact_lat=_rounded(t.impact_lat, 6),
+        impact_lon=_rounded(t.impact_lon, 6),
+        major_m=_rounded(t.major_m, 1),
+        minor_m=_rounded(t.minor_m, 1),
+        axis_deg=_rounded(t.axis_deg, 1),
+        launch_lat=_rounded(t.launch_lat, 5),
+        launch_lon=_rounded(t.launch_lon, 5),
+        launch_major_m=_rounded(t.launch_major_m, 0),
+        launch_minor_m=_rounded(t.launch_minor_m, 0),
+        launch_axis_deg=_rounded(t.launch_axis_deg, 1),
+        seen_ms=_ms(t.seen_ns),
+        debris=t.debris,
     )
 
 
@@ -294,6 +376,10 @@ def siren_of(s: SirenSeen) -> Siren:
 def sensor_of(s: SensorSeen) -> Sensor:
     """A sensor's health for those who look."""
     return Sensor(id=s.id, state=s.state, plot_ms=_ms(s.plot_ns), detail=s.detail)
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)
 
 
 def _ms(time_ns: int) -> int | None:

@@ -10,17 +10,31 @@ import numpy as np
 
 from opencram.physics.layout import layout_of
 from opencram.physics.threats import catalogue
-from opencram.serve.link import Hello, Picture, SensorSeen, SirenInfo, SirenSeen, Source, TrackSeen, ZoneInfo
+from opencram.serve.link import (
+    Hello,
+    Picture,
+    SensorInfo,
+    SensorSeen,
+    SirenInfo,
+    SirenSeen,
+    Source,
+    TrackSeen,
+    ZoneInfo,
+)
 from opencram.tables import CONFIRMED, UNKNOWN, FloatArray, Health, Impacts, Outbox, Tracks
 
 if TYPE_CHECKING:
     from opencram.outputs.sirens.desk import Desk
-    from opencram.site import Site
+    from opencram.site import Sensor, Site
 
 KEEP_NS = 3_000_000_000
 """A track is shown for so long after its last scan."""
 MAX_TRACKS = 500
 """Those with an impact ahead come first; beyond, tracks are not shown, and counted."""
+IMPACT_FIELDS = ("impact_lat", "impact_lon", "major_m", "minor_m", "axis_deg")
+LAUNCH_FIELDS = ("launch_lat", "launch_lon", "launch_major_m", "launch_minor_m", "launch_axis_deg")
+Area = tuple[float, ...]
+"""Latitude and longitude (degrees), half axes of the 95 % ellipse (m), the major one's direction (degrees)."""
 CHI2_95 = 5.991
 """95th percentile of chi-square with two degrees of freedom: the size of a 95 % ellipse."""
 
@@ -76,15 +90,39 @@ class Painter:
             return ()
         states = np.array([self._tracks[track][1].mean[self._tracks[track][2]] for track in tracks])
         places = self._layout.latlon_deg(states[:, :3])
+        falling = [track for track in tracks if track in self._impacts]
+        impacts = dict(zip(falling, self._areas(falling, "impact"), strict=True))
+        launches = dict(zip(falling, self._areas(falling, "launch"), strict=True))
         return tuple(
-            self._track(track, state, place) for track, state, place in zip(tracks, states, places, strict=True)
+            self._track(track, state, place, impacts.get(track), launches.get(track))
+            for track, state, place in zip(tracks, states, places, strict=True)
         )
 
-    def _track(self, track: int, state: FloatArray, place: FloatArray) -> TrackSeen:
+    def _areas(self, tracks: list[int], what: str) -> list[Area | None]:
+        """Where each comes down, or came from, in one go: it is asked for ten times a second."""
+        rows = [self._impacts[track] for track in tracks]
+        if not rows:
+            return []
+        enu_m = np.array([getattr(table, f"{what}_enu_m")[row] for table, row in rows])
+        cov_m2 = np.array([getattr(table, f"{what}_cov_m2")[row] for table, row in rows])
+        known = np.isfinite(enu_m).all(axis=1) & np.isfinite(cov_m2).all(axis=(1, 2))
+        enu_m[~known], cov_m2[~known] = 0.0, 0.0
+        values, vectors = np.linalg.eigh(cov_m2)
+        half_m = np.sqrt(np.maximum(values, 0.0) * CHI2_95)
+        axis_deg = np.degrees(np.arctan2(vectors[:, 0, 1], vectors[:, 1, 1])) % 180.0
+        places = self._layout.latlon_deg(enu_m)
+        found = np.column_stack([places, half_m[:, 1], half_m[:, 0], axis_deg]).tolist()
+        return [tuple(area) if there else None for area, there in zip(found, known.tolist(), strict=True)]
+
+    def _track(
+        self, track: int, state: FloatArray, place: FloatArray, impact: Area | None, launch: Area | None
+    ) -> TrackSeen:
         _, table, row = self._tracks[track]
         cls = int(table.cls[row])
         east, north, up = (float(v) for v in state[3:6])
-        seen = TrackSeen(
+        ends = dict(zip(IMPACT_FIELDS, impact, strict=True)) if impact is not None else {}
+        begins = dict(zip(LAUNCH_FIELDS, launch, strict=True)) if launch is not None else {}
+        return TrackSeen(
             track=track,
             cls="unknown" if cls == UNKNOWN else self._classes[cls],
             lat=float(place[0]),
@@ -93,30 +131,11 @@ class Painter:
             east_mps=east,
             north_mps=north,
             up_mps=up,
-        )
-        return self._with_impact(seen, track)
-
-    def _with_impact(self, seen: TrackSeen, track: int) -> TrackSeen:
-        import msgspec
-
-        if track not in self._impacts:
-            return seen
-        table, row = self._impacts[track]
-        east, north = (float(v) for v in table.impact_enu_m[row])
-        values, vectors = np.linalg.eigh(table.impact_cov_m2[row])
-        if not (np.isfinite(east) and np.isfinite(values).all()):
-            return seen
-        lat, lon = self._layout.latlon_deg(np.array([[east, north, 0.0]]))[0]
-        minor_m, major_m = np.sqrt(np.maximum(values, 0.0) * CHI2_95).tolist()
-        axis_deg = float(np.degrees(np.arctan2(vectors[0, 1], vectors[1, 1]))) % 180.0
-        return msgspec.structs.replace(
-            seen,
-            impact_ns=int(table.impact_time_ns[row]),
-            impact_lat=float(lat),
-            impact_lon=float(lon),
-            major_m=major_m,
-            minor_m=minor_m,
-            axis_deg=axis_deg,
+            impact_ns=0 if impact is None else int(self._impacts[track][0].impact_time_ns[self._impacts[track][1]]),
+            seen_ns=int(table.time_ns[row]),
+            debris=bool(table.debris[row]),
+            **ends,
+            **begins,
         )
 
     def _sensor(self, number: int, name: str, clocks_s: FloatArray) -> SensorSeen:
@@ -170,11 +189,29 @@ def hello_of(site: Site, run: str, version: str, source: Source, endpoint: str, 
         version=version,
         site=site.name,
         title=site.title.en,
+        title_fr=site.title.fr,
+        title_ar=site.title.ar or "",
+        lat=site.origin.lat,
+        lon=site.origin.lon,
         provenance=source,
         zones=zones,
         sirens=sirens,
-        sensors=tuple(sensor.id for sensor in site.sensors),
+        sensors=tuple(map(_sensor_info, site.sensors)),
         siren_endpoint=endpoint,
         cap_folder=cap_folder,
         phones_public=site.phones == "public",
+    )
+
+
+def _sensor_info(sensor: Sensor) -> SensorInfo:
+    seen = sensor.coverage
+    return SensorInfo(
+        id=sensor.id,
+        lat=sensor.position.lat,
+        lon=sensor.position.lon,
+        kind=sensor.kind,
+        min_range_m=seen.min_range_m,
+        max_range_m=seen.max_range_m,
+        azimuth_from_deg=seen.azimuth_from_deg,
+        azimuth_to_deg=seen.azimuth_to_deg,
     )

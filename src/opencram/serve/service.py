@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from opencram.site import Site
     from opencram.steadyclock import SteadyClock
 
-PICTURE_NS = 200_000_000
+PICTURE_NS = 100_000_000
 LATE_S, CLOCK_S = 1.0, 1.0
 """A pipeline that is this far behind its inputs, or apart from the machine's clock, says so."""
 MAX_SENT = 20_000

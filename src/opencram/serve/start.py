@@ -75,6 +75,7 @@ class Asked:
     asterix_code: str = "0/0"
     label: str = ""
     """Stands before each line, where several services share a terminal."""
+    reports: Path | None = None
 
 
 def serve(asked: Asked) -> None:
@@ -154,6 +155,7 @@ def _door(asked: Asked, keeper: Keeper, tls: bool) -> Door:
         tls_key=str(asked.tls_key.absolute()) if tls and asked.tls_key else "",
         reachable=is_reachable(asked.http),
         json_log=asked.log_format == "json",
+        reports=str(asked.reports.absolute()) if asked.reports else "",
     )
 
 

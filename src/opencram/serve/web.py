@@ -47,11 +47,12 @@ async def run(link: socket.socket, listening: socket.socket, door: Door) -> None
     hello = await anext(incoming, None)
     if not isinstance(hello, Hello):
         return
-    feed = Feed(hello)
+    feed = Feed(hello, past=Path(door.state) / "history" if door.state else None)
     acts = Acts(writer.write, feed.now_ns)
     gate = gate_of(door, int(listening.getsockname()[1]))
     names = names_in(Path(door.tls_cert)) if door.tls_cert else []
-    server = uvicorn.Server(_config(app_of(feed, acts, gate, names), door))
+    reports = Path(door.reports) if door.reports else None
+    server = uvicorn.Server(_config(app_of(feed, acts, gate, names, reports), door))
     beside = [asyncio.ensure_future(work) for work in (feed.pulse(), gate.watch(), _report(writer, feed))]
     serving: asyncio.Future[None] | None = None
     try:
@@ -66,6 +67,7 @@ async def run(link: socket.socket, listening: socket.socket, door: Door) -> None
         server.should_exit = server.force_exit = True
         for task in beside:
             task.cancel()
+        feed.history.close()
         if serving is not None:
             await serving
 

@@ -7,6 +7,8 @@ from opencram.serve.access.accounts import ROLES, Role
 PUBLIC = ("/healthz", "/siren-endpoint", "/api/phrases", "/sign-in", "/favicon.ico")
 PUBLIC_BELOW = ("/cap/", "/static/")
 PHONES = "/zone/"
+CHOOSING = ("/zone", "/api/places")
+"""Where people choose their zone, for whoever may look at its page."""
 SESSION = "/api/session"
 """Signing in and out: asks for itself who calls."""
 ADMINS = ("/api/audit", "/api/reload-zones")
@@ -20,7 +22,7 @@ def needed(method: str, path: str, phones_public: bool, zone_feed: bool = False)
     """The role that a request asks for; None: anybody's. `zone_feed`: the WebSocket of one zone alone, for phones."""
     if path in PUBLIC or path == SESSION or path.startswith(PUBLIC_BELOW):
         return None
-    if (path.startswith(PHONES) and method in READING) or zone_feed:
+    if ((path.startswith(PHONES) or path in CHOOSING) and method in READING) or zone_feed:
         return None if phones_public else "viewer"
     if path in ADMINS:
         return "admin"
@@ -29,7 +31,7 @@ def needed(method: str, path: str, phones_public: bool, zone_feed: bool = False)
 
 def is_page(path: str) -> bool:
     """Whether people open it in a browser."""
-    return path in PAGES or path.startswith(PHONES)
+    return path in (*PAGES, "/zone") or path.startswith((PHONES, "/reports/"))
 
 
 def suffices(role: Role, asked: Role) -> bool:

@@ -1,12 +1,11 @@
 // The feed, kept open: what stands, each word once, and the moment from which nothing is heard any more.
 const LOST_MS = 1800; // the service speaks at least once a second
 const RETRY_MS = [250, 4000];
-const LEVEL = { "pre-alert": "pre-alert", "alert": "alert", "update": "alert" };
+export const LEVEL = { "pre-alert": "pre-alert", "alert": "alert", "update": "alert" };
 
 export class Feed {
-  constructor(zone, changed) {
-    this.zone = zone;
-    this.changed = changed;
+  constructor(zone, changed, { onword, onstate, heard } = {}) { // 'heard': run and number of the last word, of earlier
+    Object.assign(this, { zone, changed, onword, onstate, before: heard });
     this.state = null; // the last 'state', with every later word worked in
     this.picture = null;
     this.stalled = false;
@@ -24,7 +23,8 @@ export class Feed {
     this.opened = performance.now();
     const query = new URLSearchParams();
     if (this.zone !== null) query.set("zone", this.zone);
-    if (this.state) { query.set("run", this.state.run); query.set("after", this.state.seq); }
+    const last = this.state ?? this.before;
+    if (last) { query.set("run", last.run); query.set("after", last.seq); }
     const scheme = location.protocol === "https:" ? "wss" : "ws";
     const socket = this.socket = new WebSocket(`${scheme}://${location.host}/ws?${query}`);
     socket.onmessage = (event) => { if (socket === this.socket) this.hear(JSON.parse(event.data)); };
@@ -51,32 +51,40 @@ export class Feed {
     this.heard = performance.now();
     this.wait = RETRY_MS[0];
     if (message.now_ms) this.clockOff = message.now_ms - Date.now();
-    if (message.type === "state") this.state = message;
-    else if (message.type === "warning") this.warn(message);
-    else if (message.type === "drill") this.drill(message);
+    if (message.type === "state") this.stands(message);
+    else if (message.type === "warning" || message.type === "drill") this.word(message);
     else if (message.type === "picture") this.picture = message;
     if ("stalled" in message) this.stalled = message.stalled;
     this.changed(this);
   }
 
-  warn(word) {
-    if (word.seq <= this.state.seq) return;
-    this.state.seq = word.seq;
-    const zone = this.state.zones.find((z) => z.id === word.zone);
-    if (zone) { zone.last = word; zone.state = LEVEL[word.state] ?? "quiet"; }
+  stands(state) { // words that were missed are told first, then what stands
+    this.state = state;
+    for (const word of state.missed) this.onword?.(word);
+    this.onstate?.(state);
   }
 
-  drill(step) {
-    if (step.seq <= this.state.seq) return;
-    this.state.seq = step.seq;
-    this.state.drills = this.state.drills.filter((d) => d.drill !== step.drill);
-    if (step.phase === "notice" || step.phase === "sounding") this.state.drills.push(step);
+  word(word) {
+    if (told(this.state, word)) this.onword?.(word);
   }
+}
+
+export function told(state, word) { // work a word into what stands; whether it was new
+  if (word.seq <= state.seq) return false;
+  state.seq = word.seq;
+  if (word.type === "drill") {
+    state.drills = state.drills.filter((d) => d.drill !== word.drill);
+    if (word.phase === "notice" || word.phase === "sounding") state.drills.push(word);
+    return true;
+  }
+  const zone = state.zones.find((z) => z.id === word.zone);
+  if (zone) { zone.last = word; zone.state = LEVEL[word.state] ?? "quiet"; }
+  return true;
 }
 
 export const seconds = (ms) => Math.max(0, Math.ceil(ms / 1000));
 export const day = (ms) => new Date(ms).toLocaleDateString("sv"); // 2026-11-24
-export const clock = (ms) => new Date(ms).toLocaleTimeString([], { hour12: false });
+export const clock = (ms) => new Date(ms).toLocaleTimeString("en-GB");
 
 export function show(id, text) { // an element is there while there is something to say
   const element = document.getElementById(id);

@@ -1,32 +1,42 @@
-import { Feed, clock, mark, seconds, show } from "/static/feed.js";
+// For the people in one zone: one state, one countdown, what to do. At /zone, which zone that is, chosen by hand.
+import { Feed, clock, seconds, show } from "/static/feed.js";
+import * as words from "/static/words.js";
 
-const WORDS = {
-  "alert": ["TAKE COVER", "Get into shelter now, or lie down and cover your head. Stay until the all-clear."],
-  "pre-alert": ["BE READY", "Go near a shelter and wait. You will be told more."],
-  "all-clear": ["ALL CLEAR", "You may leave the shelter. Do not touch debris; report it."],
-  "cancel": ["ALL CLEAR", "The danger has passed. You may leave the shelter."],
-  "quiet": ["NO ALERT", "Keep this page open."],
+const ENGLISH = { // where the words do not come
+  "phone-alert": "TAKE COVER", "phone-pre-alert": "BE READY", "phone-all-clear": "ALL CLEAR", "phone-cancel": "ALL CLEAR", "phone-quiet": "NO ALERT",
+  "phone-drill": "DRILL", "phone-drill-notice": "DRILL SOON", "phone-unknown": "NOT KNOWN", "phone-now": "NOW",
+  "phone-lost": "NO CONNECTION – listen for the sirens", "phone-stalled": "NO DATA – listen for the sirens",
+  "phone-quiet-do": "Keep this page open.", "phone-unknown-do": "This page cannot tell whether you are safe. Listen for the sirens.",
+  "phone-alert-do": "Get into shelter now, or lie down and cover your head. Stay until the all-clear.",
+  "connecting": "Connecting …", "phone-other": "Another zone", "phone-choose": "Where are you?",
 };
 const ENDED_MS = 10 * 60_000; // so long the end of an alert is what is shown
+const KEPT = "opencram.zone";
+const byId = (id) => document.getElementById(id);
+const asked = location.pathname.split("/")[2];
+
+function t(key, filled) {
+  const said = words.t(key, filled);
+  return said && said !== key ? said : ENGLISH[key] ?? "";
+}
 
 function word(feed, zone) {
   if (zone.state !== "quiet") return zone.state;
   return zone.last && feed.now - zone.last.time_ms < ENDED_MS ? zone.last.state : "quiet";
 }
 
-function drillWords(feed, drill) {
-  if (drill.phase === "notice")
-    return ["DRILL SOON", drill.starts_ms, "A drill will sound. This is an exercise: nothing is coming."];
-  return ["DRILL", null, "This is an exercise: nothing is coming. Practise taking cover."];
+function advice(zone, state, drill) {
+  if (state === "quiet") return t("phone-quiet-do");
+  const kind = drill ? "drill" : zone.last?.kind;
+  const what = drill ? (drill.phase === "notice" ? "drill-notice" : "alert") : state;
+  return words.phrase("instruction", what, kind) || (state === "alert" ? t("phone-alert-do") : "");
 }
 
-let phrases = null; // the catalogue: what it lacks, or where it does not come, is said in English alone
-fetch("/api/phrases").then((answer) => answer.json()).then((found) => { phrases = found; }).catch(() => {});
-
-function instruction(zone, state, drill, language) {
-  if (drill) state = drill.phase === "notice" ? "drill-notice" : "alert";
-  const kinds = phrases?.instruction?.[state];
-  return (kinds?.[drill ? "drill" : zone.last?.kind] ?? kinds?.any)?.[language] ?? "";
+function mark(feed, drill) { // what is no real warning says so
+  const status = feed.state?.status;
+  const unreal = status && status !== "Actual" ? status : drill ? drill.status : "";
+  byId("mark").hidden = !unreal;
+  show("status", unreal ? words.mark(unreal) || unreal.toUpperCase() : "");
 }
 
 function draw(feed) {
@@ -35,25 +45,55 @@ function draw(feed) {
   const drill = quiet ? feed.state.drills[0] : undefined; // a real warning goes before any drill
   const unknown = feed.lost || (feed.stalled && quiet && !drill); // then nothing can be said for safe
   document.body.className = `phone ${unknown && (quiet || !zone) ? "unknown" : drill ? "drill" : zone.state}`;
-  show("lost", feed.lost ? (zone ? "CONNECTION LOST – listen for the sirens" : "Connecting …") : "");
-  show("stalled", !feed.lost && feed.stalled ? "NO DATA – listen for the sirens" : "");
+  show("lost", feed.lost ? t(zone ? "phone-lost" : "connecting") : "");
+  show("stalled", !feed.lost && feed.stalled ? t("phone-stalled") : "");
   mark(feed, unknown ? undefined : drill);
   if (!zone) return;
-  document.title = `${zone.name} – opencram`;
-  let [text, advice] = WORDS[word(feed, zone)];
-  let until = quiet ? null : zone.last?.impact_ms;
-  if (drill) [text, until, advice] = drillWords(feed, drill);
-  if (unknown && quiet) [text, advice] = ["NOT KNOWN", "This page cannot tell whether you are safe. Listen for the sirens."];
-  show("title", zone.name);
-  show("state", text);
-  show("count", until && !feed.lost ? (until > feed.now ? String(seconds(until - feed.now)) : "NOW") : "");
-  show("do", advice);
-  for (const language of ["fr", "ar"]) {
-    show(`do-${language}`, unknown && quiet ? "" : instruction(zone, word(feed, zone), drill, language));
-  }
-  show("when", zone.last && !drill ? `${zone.last.state} at ${clock(zone.last.time_ms)}` : "");
-  show("site", `${feed.state.title} · ${clock(feed.now)}`);
+  const state = unknown && quiet ? "unknown" : drill ? (drill.phase === "notice" ? "drill-notice" : "drill") : word(feed, zone);
+  const until = drill ? (drill.phase === "notice" ? drill.starts_ms : null) : quiet ? null : zone.last?.impact_ms;
+  document.title = `${words.titled(zone)} – opencram`;
+  show("title", words.titled(zone));
+  show("state", t(`phone-${state}`));
+  show("count", until && !feed.lost ? (until > feed.now ? String(seconds(until - feed.now)) : t("phone-now")) : "");
+  show("do", state === "unknown" ? t("phone-unknown-do") : advice(zone, state, drill));
+  show("when", zone.last && !drill && state !== "unknown" ? `${words.t(`state-${zone.last.state}`)} ${clock(zone.last.time_ms)}` : "");
+  show("site", `${words.titled(feed.state)} · ${clock(feed.now)}`);
 }
 
-const zone = decodeURIComponent(location.pathname.split("/")[2]);
-new Feed(zone, draw);
+async function choose() {
+  document.body.className = "phone choosing";
+  show("lost", "");
+  for (let places = null; !places;) {
+    try {
+      const answer = await fetch("/api/places");
+      if (answer.ok) places = await answer.json();
+    } catch { /* asked again */ }
+    if (!places) { show("lost", t("connecting")); await new Promise((done) => setTimeout(done, 2000)); continue; }
+    list(places);
+    addEventListener("language", () => list(places));
+  }
+}
+
+function list(places) {
+  show("lost", "");
+  show("title", t("phone-choose"));
+  document.title = t("phone-choose");
+  const last = localStorage.getItem(KEPT);
+  const sorted = [...places].sort((a, b) => (b.id === last) - (a.id === last) || words.titled(a).localeCompare(words.titled(b)));
+  byId("choose").hidden = false;
+  byId("choose").replaceChildren(...sorted.map((zone) =>
+    Object.assign(document.createElement("a"), { href: `/zone/${encodeURIComponent(zone.id)}`, textContent: words.titled(zone), className: zone.id === last ? "last" : "" })));
+}
+
+byId("language").append(...Object.entries(words.LANGUAGES).map(([value, textContent]) => Object.assign(document.createElement("option"), { value, textContent })));
+byId("language").addEventListener("change", (event) => words.speak(event.target.value));
+addEventListener("language", () => {
+  byId("language").value = words.language();
+  show("other", asked ? t("phone-other") : "");
+});
+words.load();
+if (asked) {
+  const zone = decodeURIComponent(asked);
+  localStorage.setItem(KEPT, zone);
+  new Feed(zone, draw);
+} else choose();

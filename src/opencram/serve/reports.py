@@ -1,0 +1,60 @@
+"""Reports of runs and studies, for whoever has signed in: the folders that `--reports` names, listed and served."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import APIRouter
+from fastapi.responses import FileResponse, Response
+
+from opencram.serve.answers import Json, answers
+from opencram.serve.guard import Refusal
+from opencram.serve.messages import Fault, Report
+
+FILES = {
+    "report.html": "text/html",
+    "report.pdf": "application/pdf",
+    "communique.en.txt": "text/plain",
+    "communique.fr.txt": "text/plain",
+    "study.md": "text/plain",
+    "study.svg": "image/svg+xml",
+}
+"""What a run or a study has for people to read."""
+FIRST = ("report.html", "study.md")
+MOST = 200
+CLOSED = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; sandbox"
+"""A report carries its own styles, runs no script and asks for nothing."""
+
+
+def report_routes(folder: Path | None) -> APIRouter:
+    """`/api/reports` and the files that it lists."""
+    router = APIRouter()
+
+    @router.get("/api/reports", **answers("state", list[Report]))
+    def reports() -> Response:
+        """Reports of runs and studies, the newest first."""
+        return Json(found(folder))
+
+    @router.get("/reports/{run}/{file}", **answers("pages", "text/html", {404: (Fault, "No such report.")}))
+    def report(run: str, file: str) -> Response:
+        """A report's page, or what lies beside it."""
+        path = None if folder is None else folder / run / file
+        inside = path is not None and path.resolve().is_relative_to(folder.resolve()) if folder else False
+        if path is None or not inside or file not in FILES or not path.is_file():
+            raise Refusal(
+                404, "unknown report", f"found '/reports/{run[:60]}/{file[:40]}', expected one that is listed"
+            )
+        return FileResponse(path, media_type=FILES[file], headers={"Content-Security-Policy": CLOSED})
+
+    return router
+
+
+def found(folder: Path | None) -> list[Report]:
+    """The reports of a folder's folders, the newest first."""
+    listed = []
+    for first in FIRST:
+        for path in folder.glob(f"*/{first}") if folder is not None else ():
+            time_ms = round(path.stat().st_mtime * 1e3)
+            kind = "study" if first.startswith("study") else "run"
+            listed.append(Report(path.parent.name, kind, time_ms, f"/reports/{path.parent.name}/{first}"))
+    return sorted(listed, key=lambda one: -one.time_ms)[:MOST]
