@@ -4,6 +4,11 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
+"""A machine that is busy with something else makes no test fail."""
 
 NO_PROGRAM_HELPS = ("the recordings are not beside this tree", "this user may not make a network namespace")
 """Reasons that stand in CI too: recordings under a licence that keeps them out of this tree, and what a container's
