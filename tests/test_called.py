@@ -1,10 +1,11 @@
 """What a track is called as its plots come in, and what is no piece of anything."""
 
 import numpy as np
+import pytest
 
 from opencram.tables import BALLISTIC, OTHER
 from opencram.tracking import scan
-from opencram.tracking.bank import COUNT, DEBRIS, MODEL, REAL, WHOLE, Bank
+from opencram.tracking.bank import AMONG, COUNT, DEBRIS, MODEL, REAL, SHARED, WHOLE, Bank
 from opencram.tracking.filters import CRUISE, MODELS, STATES
 from opencram.tracking.lifecycle import LN_BETA_MEAN, acquit
 from opencram.tracking.noise import as_stated, no_plots
@@ -12,7 +13,9 @@ from opencram.tracking.noise import as_stated, no_plots
 TICK_NS = 100_000_000
 
 
-def called_after(velocity: tuple[float, float, float], p_mode: float, sigma_mps: float, step_ns: int = TICK_NS) -> int:
+def called_after(
+    velocity: tuple[float, float, float], p_mode: float, sigma_mps: float, step_ns: int = TICK_NS, among: bool = False
+) -> int:
     """After how many plots, 0.1 s apart, a track of even motion is called ballistic; 100 if never."""
     mean, cov = np.zeros((MODELS, STATES)), np.zeros((MODELS, STATES, STATES))
     mean[:, 3:6] = velocity
@@ -20,6 +23,7 @@ def called_after(velocity: tuple[float, float, float], p_mode: float, sigma_mps:
     mode = np.full(MODELS, (1.0 - p_mode) / 2.0)
     mode[BALLISTIC] = p_mode
     whole = np.zeros(WHOLE, np.int64)
+    whole[AMONG] = among
     for k in range(100):
         scan._call.py_func(mean, cov, mode, whole, step_ns)  # type: ignore[attr-defined]
         if whole[MODEL] == BALLISTIC:
@@ -37,6 +41,24 @@ def test_what_climbs_steeply_was_fired_though_it_is_slow() -> None:
 def test_what_is_slow_must_fall_for_four_seconds() -> None:
     assert called_after((20.0, 0.0, -35.0), 0.9995, 1.0) == 39
     assert called_after((200.0, 0.0, -35.0), 0.9995, 1.0) == 0
+
+
+def test_what_is_among_flyers_must_fall_for_a_second() -> None:
+    assert called_after((20.0, 0.0, -50.0), 0.9995, 1.0, among=True) == 9
+    assert called_after((20.0, 0.0, -50.0), 0.9995, 1.0) == 0
+
+
+@pytest.mark.parametrize(
+    ("speed_mps", "shared", "model", "among"),
+    [(32.0, 5, OTHER, 1), (32.0, 4, OTHER, 0), (60.0, 5, OTHER, 0), (32.0, 5, BALLISTIC, 0)],
+)
+def test_what_is_slow_and_long_shares_its_plots_is_among_flyers(
+    speed_mps: float, shared: int, model: int, among: int
+) -> None:
+    whole, mean = np.zeros(WHOLE, np.int64), np.zeros((MODELS, STATES))
+    whole[SHARED], whole[MODEL], mean[CRUISE, 3] = shared, model, speed_mps
+    scan._note_sharing.py_func(whole, mean)  # type: ignore[attr-defined]
+    assert whole[AMONG] == among
 
 
 def test_plots_shared_with_another_show_no_fall() -> None:

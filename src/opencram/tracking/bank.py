@@ -15,7 +15,7 @@ model, as in `tables`; whether it is debris; in how many scans it was seen besid
 and in how many in a row only one of the two had a plot; the sensor of its newest plot, by whose looks it is given up,
 for another may not see it at all; how many of its newest plots it shared with another track, and with which, once that
 has lasted (0: with none); whether it has been seen to move; for how long (ns) in all it has flown without falling, and
-how long it has now been falling; whether it began among flyers."""
+how long it has now been falling; whether it began among flyers or has long shared its plots with one."""
 SCORE, BEST, REAL = range(3)
 """Columns of `Bank.real`: logarithm of the odds that there is an object, and the highest that it has been."""
 

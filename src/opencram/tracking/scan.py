@@ -11,9 +11,16 @@ from opencram.physics.kernel import device, kernel
 from opencram.physics.layout import RANGE_RATE_SPAN_MPS
 from opencram.tables import BALLISTIC, CONFIRMED, OTHER, TENTATIVE, BoolArray, FloatArray, IntArray
 from opencram.tracking.association import FREE, assign, crowding, evidence
-from opencram.tracking.bank import AMONG, BEST, BORN, COUNT, DEBRIS, FED, FELL, FLEW, MODEL, SCORE, STATUS, TIME
+from opencram.tracking.bank import AMONG, BEST, BORN, COUNT, DEBRIS, FED, FELL, FLEW, MODEL, SCORE, SHARED, STATUS, TIME
 from opencram.tracking.filters import CRUISE, MODELS, STATES, carry_and_update, room, start_track, update
-from opencram.tracking.lifecycle import COAST_LOOKS, CONFIRMED_DROP, HIGHEST_SCORE, LONGEST_COAST_S, TENTATIVE_DROP
+from opencram.tracking.lifecycle import (
+    COAST_LOOKS,
+    CONFIRMED_DROP,
+    HIGHEST_SCORE,
+    LONGEST_COAST_S,
+    SHARE_LOOKS,
+    TENTATIVE_DROP,
+)
 from opencram.tracking.noise import learn_noise
 from opencram.tracking.resolution import share_unresolved
 
@@ -41,7 +48,8 @@ SLOW_MPS, SLOW_FALL_NS = 50.0, 4_000_000_000
 """what is slower than this for so long: a track that hops from bird to bird may seem to fall for two seconds, what
 really falls is faster by then, whatever it was fired from;"""
 AMONG_FALLS_NS = 1_000_000_000
-"""and what began among flyers for so long: by then a track that shot from one end of a flock to the other is out."""
+"""and what began among flyers, or long shared its plots with one, for so long: by then a track that shot from one end
+of a flock to the other is out, and one that has found a bird of its own again has its speed."""
 
 
 @device
@@ -54,6 +62,15 @@ def _climb_blur(cov: FloatArray) -> float:
 def _steep(v: FloatArray, blur_mps: float, speed_mps: float) -> bool:
     """Whether something with state v (7) surely climbs steeply."""
     return bool(v[5] - blur_mps > STEEP_SHARE * speed_mps and speed_mps > SLOW_MPS)
+
+
+@device
+def _note_sharing(whole: IntArray, mean: FloatArray) -> None:
+    """Note in the `whole` (WHOLE) of a track that shares its plot whether it is among flyers: for long, and as slow."""
+    v = mean[CRUISE]
+    slow = v[3] * v[3] + v[4] * v[4] + v[5] * v[5] < SLOW_MPS * SLOW_MPS
+    if slow and whole[SHARED] >= SHARE_LOOKS and whole[MODEL] == OTHER:
+        whole[AMONG] = 1
 
 
 @device
@@ -190,6 +207,8 @@ def use_plots(
             whole[i, COUNT] += 1
             since_s = (plot_ns[j] - whole[i, BORN]) * 1e-9
             learn_noise(latest[i], noise[i], since_s, plots[j], sigma[j], float(sensor))
+        if partner[i] >= 0:
+            _note_sharing(whole[i], mean[i])
         # a plot that is another's as well shows nothing of how this one flies
         _call(mean[i], cov[i], mode[i], whole[i], passed_ns if partner[i] < 0 else 0)
 
