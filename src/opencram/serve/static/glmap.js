@@ -134,7 +134,7 @@ function layers(c) {
     line("trails", "trails", dangerous(c.danger, c.trail), 2),
     text("names", "names", "names", ["case", loud, 15, 12], ["case", loud, c.strong, c.name], c.halo, { "symbol-sort-key": ["case", loud, 0, 1] }),
     { ...icons("tracks", "tracks", ["get", "image"], 0.85), paint: { "icon-opacity": ["case", ["get", "stale"], 0.4, 1] } },
-    { ...text("impact-points", "impact-points", "impact", 14, c.strong, c.halo, { "text-allow-overlap": true }), filter: ["get", "dangerous"] },
+    { ...text("impact-points", "impact-points", "impact", 14, c.strong, c.halo), filter: ["get", "dangerous"] },
     line("measure", "measure", c.strong, 2, [3, 2]),
   ].map((layer) => (layer.id === "measure" || !layer.metadata?.layer ? { ...layer, metadata: {} } : layer));
 }
