@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from innocent.look import Look, look
 from innocent.page import page
 from innocent.traffic import MOST_GROUPS, PER_HOUR, hour_of_traffic
 from innocent.watch import run
@@ -78,3 +79,14 @@ def test_the_long_run_counts_and_its_page_tells() -> None:
     text = page({"site": "erbil-airport", "seed": 0, **tally.plain()})
     assert f"| alerts, all of them phantoms | {tally.alerts} |" in text
     assert f"{tally.plots:,} plots" in text
+
+
+def test_a_moment_can_be_looked_at(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a rocket in it, so that there is something to tell."""
+    monkeypatch.setattr("innocent.look.hour_of_traffic", lambda *_: load_scenario("rocket-among-birds"))
+    look(Look(SITE, 0, 0, 0.0, 40.0))
+    told = capsys.readouterr().out.splitlines()
+    assert "is held for ballistic; nearest: rocket" in told[0]
+    held = next(n for n, line in enumerate(told) if n > 1 and "confirmed" not in line and "tentative" not in line)
+    assert told[held - 1].split()[1] == "confirmed"
+    assert any("base: alert" in line for line in told)

@@ -85,6 +85,9 @@ def _alarms(told: dict[str, Any]) -> list[str]:
     return [
         "## What sounded, and what truly was nearest",
         "",
+        "`python -m innocent.look HOUR FROM TO` in `benchmarks/` shows such a moment from near: each track that is",
+        "held for ballistic with no bullet near, plot by plot.",
+        "",
         "By what was nearest: " + ", ".join(f"{cause} {n}" for cause, n in causes.most_common()) + ".",
         "",
         "| hour | s | zone | reason | nearest |",
