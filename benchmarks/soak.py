@@ -35,7 +35,7 @@ from opencram.serve.service import Service
 from opencram.serve.sources import Played
 from opencram.serve.udp import Endpoint, Receiver
 from opencram.site import Site
-from opencram.state import digest, load
+from opencram.state import State, digest, load
 from opencram.tables import Outbox
 from opencram.world.scenario import Scenario
 
@@ -236,9 +236,8 @@ def stepped_again(folder: Path, site: Site) -> tuple[str, str]:
     for path in sorted(folder.glob("recording-*.mcap")):
         recording = Recording(path)
         if state is None:
-            first = recording.first_snapshot()
-            assert first is not None
-            state = load(first.state)
+            first = recording.begin().snapshot
+            state = State() if first is None else load(first.state)
         for tick in recording.ticks():
             told.add(step(state, tick.inbox, tick.now_ns, site))
     assert state is not None

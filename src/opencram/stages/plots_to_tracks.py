@@ -56,6 +56,8 @@ from opencram.tracking.noise import as_stated, no_plots
 from opencram.tracking.overload import Overload, overload_news, room_of, sure_tracks, urgent
 from opencram.tracking.scan import FLYER_NS, begin, given_up, settle, tell, use_plots
 
+MOST_EXPONENT = 700.0
+"""What is so unlikely does not exist; `exp` of more is no number."""
 GENERIC_SHAPE = "shell-155"
 """Whose drag curve the filter flies before the class is known; the ballistic coefficient takes up the difference."""
 MOST_EVENTS = 1_000
@@ -407,7 +409,7 @@ def _report(bank: Bank, rows: IntArray, plots: IntArray) -> Tracks:
         status=columns[STATUS],
         model=columns[MODEL],
         n_plots=columns[COUNT],
-        existence=1.0 / (1.0 + np.exp(-bank.real[rows, SCORE])),
+        existence=1.0 / (1.0 + np.exp(np.minimum(-bank.real[rows, SCORE], MOST_EXPONENT))),
         p_ballistic=p,
         cls=np.full(n, UNKNOWN, np.int64),
         mean=x,

@@ -19,8 +19,9 @@ from opencram.tables import (
     Plots,
     Tracks,
 )
+from opencram.tracking.filters import LEAST_LN_BETA, MOST_LN_BETA
 from opencram.tracking.fits import Fits, Weighed, Young
-from opencram.tracking.flyers import NAMELESS, Name, flyer_of, smallest_drone_db
+from opencram.tracking.flyers import flyer_of, smallest_drone_db
 from opencram.tracking.follow import B_COUNT, B_NEXT, B_STATE, FEWEST_PLOTS, FITTED
 from opencram.tracking.hypotheses import (
     LEAST_WEIGHT,
@@ -41,9 +42,7 @@ NAMED_AT, FAMILY_AT = 0.34, 0.78
 EARLY_NS, FAMILY_EARLY = 2_000_000_000, 0.995
 """Before so long its family must be this likely: a bullet's first plots fit a shell as well."""
 PATIENCE_PLOTS, PATIENCE_NS = 8, 3_000_000_000
-"""What does not fly ballistically is named only after this many plots and this long. A name is given up only after as
-many and as long that say otherwise, with none shared among them: a radar that sees a flock as one draws a track from
-bird to bird, faster than any of them flies."""
+"""What does not fly ballistically is named only after this many plots and this long."""
 SLOW_MPS = 5.0
 """What climbs or sinks by less than this hovers or flies level, however slow it is;"""
 LEVEL_CLIMB_SHARE = 0.35
@@ -58,8 +57,8 @@ class ImpactsState:
     """What prediction keeps between scans."""
 
     fits: Fits = field(default_factory=Fits)
-    flyers: dict[int, Name] = field(default_factory=dict)
-    """Tracks that were seen to fly under power, and what each is called."""
+    flyers: dict[int, int] = field(default_factory=dict)
+    """Tracks that were seen to fly under power, and the class that each was given."""
     rounds: Rounds = field(default_factory=Rounds)
     """Gunfire in the air."""
 
@@ -240,7 +239,7 @@ def _impacts(tracks: Tracks, rows: IntArray, zero_ns: IntArray, cls: IntArray, f
         impact_cov_m2=_square(mixed[:, X_COV : X_COV + 3]),
         launch_enu_m=mixed[:, X_LAUNCH : X_LAUNCH + 2],
         launch_cov_m2=_square(mixed[:, X_LAUNCH_COV : X_LAUNCH_COV + 3]),
-        beta_kgpm2=np.exp(mixed[:, X_LN_BETA]),
+        beta_kgpm2=np.exp(np.clip(mixed[:, X_LN_BETA], LEAST_LN_BETA, MOST_LN_BETA)),
     )
 
 
@@ -259,33 +258,22 @@ def _name_other(state: ImpactsState, tracks: Tracks, row: int) -> int:
     track = int(tracks.track[row])
     slot = state.fits.slot_of.get(track)
     size = np.zeros(SIZE) if slot is None else state.fits.arrays["size"][slot]
-    known = state.flyers.get(track, NAMELESS)
-    if slot is not None and known.cls == UNKNOWN:
+    if slot is not None and track not in state.flyers:
         odds = float(state.fits.arrays["stream"][slot, S_ODDS])
         if size[Z_COUNT] >= 1.0 and odds + stream_evidence(size) > size_evidence(size, smallest_drone_db()):
             return class_index("gunfire")
     velocity, spread = tracks.mean[row, 3:6], tracks.cov[row, 3:6, 3:6]
     speed = float(np.linalg.norm(velocity))
     # two tracks on one object share its plots, which then count for neither
-    plots = max(int(tracks.n_plots[row]), int(size[Z_COUNT]))
+    plots = max(float(tracks.n_plots[row]), float(size[Z_COUNT]))
     patient = plots >= PATIENCE_PLOTS and tracks.time_ns[row] - tracks.born_ns[row] >= PATIENCE_NS
     if patient and abs(float(velocity[2])) <= max(LEVEL_CLIMB_SHARE * speed, SLOW_MPS):
         sigma = float(np.sqrt(max(spread[0, 0], spread[1, 1])))
-        seen = flyer_of(speed, sigma, float(tracks.mean[row, 2]), size, known.cls)
-        _call(state, track, known, seen, int(tracks.n_plots[row]), int(tracks.time_ns[row]))
-    return state.flyers.get(track, NAMELESS).cls
-
-
-def _call(state: ImpactsState, track: int, known: Name, seen: int, plots: int, now_ns: int) -> None:
-    """Take in what a track with so many plots of its own seems to be now."""
-    given, shares = known.cls != UNKNOWN, plots == known.plots
-    if given and (seen == known.cls or shares):
-        state.flyers[track] = Name(known.cls, plots, plots, now_ns)
-    elif given and (plots < known.sure_plots + PATIENCE_PLOTS or now_ns < known.sure_ns + PATIENCE_NS):
-        state.flyers[track] = known._replace(plots=plots)
-    elif seen != UNKNOWN:
-        state.flyers[track] = Name(seen, plots, plots, now_ns)
-    else:
-        state.flyers.pop(track, None)
-    if len(state.flyers) > MAX_FLYERS:
-        del state.flyers[min(state.flyers)]
+        cls = flyer_of(speed, sigma, float(tracks.mean[row, 2]), size, state.flyers.get(track, UNKNOWN))
+        if cls == UNKNOWN:
+            state.flyers.pop(track, None)
+        else:
+            state.flyers[track] = cls
+        if len(state.flyers) > MAX_FLYERS:
+            del state.flyers[min(state.flyers)]
+    return state.flyers.get(track, UNKNOWN)

@@ -8,7 +8,6 @@ alike, and then neither is named.
 import math
 from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
 
 import numpy as np
 
@@ -32,21 +31,6 @@ HARMLESS = 0.98
 """And the likeliest innocent one when all of them together are: what is left for the others is worth no siren."""
 SURE_STILL, HARMLESS_STILL = 0.6, 0.9
 """A name once given is kept down to these: one faint echo makes nobody somebody else."""
-
-
-class Name(NamedTuple):
-    """What a track is called."""
-
-    cls: int
-    plots: int
-    """How many plots of its own it has had;"""
-    sure_plots: int
-    """how many when it last seemed to be that, or shared a plot with another,"""
-    sure_ns: int
-    """and when that was."""
-
-
-NAMELESS = Name(UNKNOWN, 0, 0, 0)
 
 
 @dataclass(frozen=True, eq=False)
