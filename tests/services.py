@@ -148,7 +148,7 @@ class Village:
         """Each zone's state."""
         return {zone["id"]: zone["state"] for zone in self.get("/api/zones") or []}
 
-    def until(self, what: Callable[[], object], within_s: float = 15.0) -> None:
+    def until(self, what: Callable[[], object], within_s: float = 30.0) -> None:
         """Wait until something is so."""
         ends_s = time.monotonic() + within_s
         while not what():
