@@ -268,6 +268,7 @@ def test_every_command_has_a_key_and_every_key_a_name(stub: Stub, browser: Brows
         page.keyboard.press("Escape")
         page.keyboard.press("d")
         expect(page.locator("html")).to_have_attribute("data-theme", "light")
+        expect(page.locator("#tracks tbody")).to_contain_text("107 mm rocket")
         page.keyboard.press("2")
         expect(page.locator("#tracks tbody tr:focus")).to_contain_text("107 mm rocket")
 
