@@ -152,6 +152,7 @@ def test_two_services_do_not_share_a_folder(tmp_path: Path) -> None:
         (["serve", "baghdad-embassy", "--play", "no-such-play"], "scenario: found 'no-such-play'"),
         (["serve", "baghdad-embassy", "--http", "0.0.0.0:8700"], "which others can reach"),
         (["serve", "baghdad-embassy", "--http", "nonsense"], "expected HOST:PORT"),
+        (["serve", "baghdad-embassy", "--reports", "no-such-folder"], "--reports: found no folder 'no-such-folder'"),
         (["siren", "nobody"], "found no token for the siren 'nobody'"),
     ],
 )

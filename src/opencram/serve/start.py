@@ -90,6 +90,7 @@ def serve(asked: Asked) -> None:
     for text in asked.asterix_out:
         endpoint(text)
     endpoints = radar_endpoints(site, asked.asterix, playing=scenario is not None)
+    _has_reports(asked.reports)
     tls = _tls(asked)
     check_door(asked.http, secrets_folder(), tls is not None)
     provenance = Provenance.LIVE if scenario is None else Provenance.SIMULATION
@@ -137,6 +138,11 @@ def _next_port(http: socket.socket) -> str:
 def _address(listening: socket.socket) -> str:
     host, port = listening.getsockname()[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _has_reports(folder: Path | None) -> None:
+    if folder is not None and not folder.is_dir():
+        raise InputError(f"--reports: found no folder '{folder}', expected one that holds runs or studies")
 
 
 def _tls(asked: Asked) -> ssl.SSLContext | None:
