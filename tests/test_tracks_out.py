@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import socket
 import time
 from pathlib import Path
@@ -43,15 +44,16 @@ class Heard:
         self.at = f"127.0.0.1:{self.socket.getsockname()[1]}"
         self.datagrams: list[bytes] = []
 
-    def listen(self) -> list[dict[str, int]]:
-        """All that has come, as libasterix reads it: the records' bits by our paths."""
-        found = []
+    def listen(self, enough: float = math.inf) -> list[dict[str, int]]:
+        """All that has come, or `enough`, as libasterix reads it: the records' bits by our paths."""
+        found: list[dict[str, int]] = []
         try:
-            while True:
+            while len(found) < enough:
                 self.datagrams.append(self.socket.recv(65_536))
                 found += records_of(self.datagrams[-1])
         except TimeoutError:
-            return found
+            pass
+        return found
 
     def close(self) -> None:
         self.socket.close()
@@ -151,7 +153,7 @@ def test_a_play_s_tracks_are_marked_as_simulated_on_the_wire(heard: Heard, tmp_p
         records: list[dict[str, int]] = []
         ends_s = time.monotonic() + 60.0
         while len(records) < 30 and time.monotonic() < ends_s:
-            records += heard.listen()
+            records += heard.listen(enough=30)
         village.end("service")
         (path,) = village.record.glob("*.mcap")
     assert len(records) >= 30
