@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
-from shapely import MultiPolygon, Point, Polygon, transform
+from shapely import MultiPolygon, Polygon, transform
 
 from opencram.physics.air import air_table
 from opencram.physics.frames import Origin, enu_to_geodetic, geodetic_to_enu, sensor_rotation
@@ -62,12 +62,6 @@ class Layout:
             enlarged = (shape.buffer(hazard_m, BUFFER_QUADRANT_SEGMENTS) for shape in self.zone_shapes)
             self._rings[hazard_m] = rings(enlarged)
         return self._rings[hazard_m]
-
-    def zone_at(self, east_m: float, north_m: float) -> int:
-        """Index of the smallest zone that holds the point, -1 if none does."""
-        point = Point(east_m, north_m)
-        inside = [z for z, shape in enumerate(self.zone_shapes) if shape.covers(point)]
-        return min(inside, key=lambda z: (self.zone_shapes[z].area, z)) if inside else -1
 
     def latlon_deg(self, enu_m: FloatArray) -> FloatArray:
         """Latitude and longitude in degrees (..., 2) of ground points (..., 2), at the origin's height."""

@@ -38,15 +38,22 @@ def report_routes(folder: Path | None) -> APIRouter:
     @router.get("/reports/{run}/{file}", **answers("pages", "text/html", {404: (Fault, "No such report.")}))
     def report(run: str, file: str) -> Response:
         """A report's page, or what lies beside it."""
-        path = None if folder is None else folder / run / file
-        inside = path is not None and path.resolve().is_relative_to(folder.resolve()) if folder else False
-        if path is None or not inside or file not in FILES or not path.is_file():
+        path = _file(folder, run, file)
+        if path is None:
             raise Refusal(
                 404, "unknown report", f"found '/reports/{run[:60]}/{file[:40]}', expected one that is listed"
             )
         return FileResponse(path, media_type=FILES[file], headers={"Content-Security-Policy": CLOSED})
 
     return router
+
+
+def _file(folder: Path | None, run: str, file: str) -> Path | None:
+    """A file of the folder's runs and studies, if it is one for people to read and no way out of the folder."""
+    if folder is None or file not in FILES:
+        return None
+    path = folder / run / file
+    return path if path.is_file() and path.resolve().is_relative_to(folder.resolve()) else None
 
 
 def found(folder: Path | None) -> list[Report]:
