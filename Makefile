@@ -35,7 +35,7 @@ vendor: ## make the pages' vendored libraries again from their packages, and com
 	@python3 scripts/vendor.py
 
 pictures: $(VENV)/.installed-dev ## make the docs' pictures of the operator's picture again; needs chromium
-	@$(BIN)/python scripts/picture_images.py
+	@PYTHONPATH=benchmarks $(BIN)/python scripts/picture_images.py
 
 demo-sirens: $(VENV)/.installed ## play the raid in real time to three software sirens, over Mosquitto if it is installed
 	@echo "The very first start also compiles the numerical kernels, for about a minute ..."
@@ -43,7 +43,7 @@ demo-sirens: $(VENV)/.installed ## play the raid in real time to three software 
 	@$(BIN)/python scripts/demo_sirens.py
 
 lint: $(VENV)/.installed-dev ## style (ruff) and types (mypy --strict)
-	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks scripts
 	$(BIN)/mypy
 
 test: lint ## lint, then all tests, on two processes; PYTEST_ARGS= is passed on

@@ -18,7 +18,6 @@ import threading
 import time
 import urllib.request
 import webbrowser
-from pathlib import Path
 from typing import Any
 
 from opencram.outputs.sirens.device import Device

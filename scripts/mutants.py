@@ -123,18 +123,21 @@ def survives(module: str, tree: ast.Module) -> bool:
 
 def _run(module: str, tree: ast.Module) -> int:
     options = ["-x", "-q", "-p", "no:cacheprovider", "--assert=plain", "--hypothesis-seed=0", "-W", IMPORTED_BEFORE]
-    with Path(os.devnull).open("w") as nowhere:
-        with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
-            try:
-                for name in AGAIN[AGAIN.index(module) :]:
-                    code = tree if name == module else ast.parse(source(name).read_text("utf-8"))
-                    names = importlib.import_module(name).__dict__
-                    for known in [k for k in names if not k.startswith("__")]:
-                        del names[known]
-                    exec(compile(code, str(source(name)), "exec"), names)
-                return int(pytest.main([*TESTS, *options]))
-            except BaseException:
-                return 1
+    with (
+        Path(os.devnull).open("w") as nowhere,
+        contextlib.redirect_stdout(nowhere),
+        contextlib.redirect_stderr(nowhere),
+    ):
+        try:
+            for name in AGAIN[AGAIN.index(module) :]:
+                code = tree if name == module else ast.parse(source(name).read_text("utf-8"))
+                names = importlib.import_module(name).__dict__
+                for known in [k for k in names if not k.startswith("__")]:
+                    del names[known]
+                exec(compile(code, str(source(name)), "exec"), names)
+            return int(pytest.main([*TESTS, *options]))
+        except BaseException:
+            return 1
 
 
 def main() -> None:
