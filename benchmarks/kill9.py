@@ -11,11 +11,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import random
 import socket
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -28,6 +25,7 @@ from typing import Any
 
 import msgspec
 
+from live_service import LiveService
 from opencram.asterix.write import encode_plots
 from opencram.outputs.sirens.device import Device
 from opencram.outputs.sirens.messages import ALARMS, Command
@@ -41,6 +39,7 @@ from opencram.site import load_site
 from opencram.state import load, save
 from opencram.tables import Datagram, PlotRows, ZoneWarning
 from opencram.world.scenario import load_scenario
+from processes import processor_s
 
 SITE, SCENARIO = "baghdad-embassy", "baghdad-2020-11-17"
 READY_S = 60.0
@@ -149,22 +148,15 @@ class Sirens:
             self.told.append((time.time_ns(), command))
 
 
-class Serve:
+class Serve(LiveService):
     """`opencram serve` as a process that is killed and started again."""
 
     def __init__(self, folder: Path, *options: str) -> None:
-        self.folder, self.record = folder, folder / "record"
-        self.http, self.udp = _free_ports()
+        super().__init__(folder, SITE, *options)
         self._notified = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._notified.bind(str(folder / "notify"))
         self._notified.settimeout(READY_S)
-        self._env = {**os.environ, "XDG_STATE_HOME": str(folder / "state"), "NOTIFY_SOCKET": str(folder / "notify")}
-        self._env.pop("OPENCRAM_SECRETS", None)
-        self._command = [
-            *(sys.executable, "-m", "opencram", "serve", SITE, "--http", f"127.0.0.1:{self.http}"),
-            *("--asterix", f"127.0.0.1:{self.udp}", "--record", str(self.record), *options),
-        ]
-        self._process: subprocess.Popen[bytes] | None = None
+        self.env["NOTIFY_SOCKET"] = str(folder / "notify")
 
     @property
     def tokens(self) -> Path:
@@ -173,28 +165,22 @@ class Serve:
 
     def start(self) -> tuple[float, float]:
         """Start it; after how many seconds it said that it is ready, and the processor time that it took."""
-        begun_s = time.monotonic()
-        with (self.folder / "service.log").open("ab") as log:
-            self._process = subprocess.Popen(self._command, env=self._env, stdout=log, stderr=log)
+        begun_s, pid = time.monotonic(), self.begin()
         while b"READY=1" not in self._notified.recv(4096):
             pass
-        passed_s = time.monotonic() - begun_s
-        used = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return passed_s, (int(used[11]) + int(used[12])) / os.sysconf("SC_CLK_TCK")
+        return time.monotonic() - begun_s, processor_s(pid)
 
     def kill(self) -> int:
         """kill -9; when."""
-        assert self._process is not None
+        assert self.process is not None
         at_ns = time.time_ns()
-        self._process.kill()
-        self._process.wait()
+        self.process.kill()
+        self.process.wait()
         return at_ns
 
     def close(self) -> None:
         """End it, if it runs."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.terminate()
-            self._process.wait(20.0)
+        self.__exit__()
         self._notified.close()
 
     def alarm(self, zone: str) -> None:
@@ -202,7 +188,7 @@ class Serve:
         secret = (self.tokens / "operator.token").read_text().strip()
         headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
         body = json.dumps({"zone": zone}).encode()
-        asked = urllib.request.Request(f"http://127.0.0.1:{self.http}/api/alarm", body, headers, method="POST")
+        asked = urllib.request.Request(f"{self.http}/api/alarm", body, headers, method="POST")
         with urllib.request.urlopen(asked, timeout=10.0):
             pass
 
@@ -210,7 +196,7 @@ class Serve:
         """The zones under an alert, as its page has them; waits until there is one."""
         while True:
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{self.http}/api/zones", timeout=2.0) as answer:
+                with urllib.request.urlopen(f"{self.http}/api/zones", timeout=2.0) as answer:
                     return frozenset(zone["id"] for zone in json.load(answer) if zone["state"] == "alert")
             except OSError:
                 time.sleep(0.02)
@@ -224,7 +210,7 @@ def run(folder: Path, kills: int, seed: int, lives_s: tuple[float, float], *opti
         ending.callback(service.close)
         service.start()
         service.standing()
-        raid, sirens = Raid(service.udp), Sirens(service.http + 1, service.tokens)
+        raid, sirens = Raid(service.port), Sirens(service.http_port + 1, service.tokens)
         ending.callback(raid.close)
         ending.callback(sirens.close)
         for _ in range(kills):
@@ -298,19 +284,6 @@ def _warnings(recording: Recording) -> Iterator[ZoneWarning]:
 def _plain(warning: ZoneWarning) -> dict[str, Any]:
     found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(warning))
     return found
-
-
-def _free_ports() -> tuple[int, int]:
-    """A port for HTTP that is free with the one after it, and one for UDP."""
-    while True:
-        with socket.create_server(("127.0.0.1", 0)) as first, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as radar:
-            radar.bind(("127.0.0.1", 0))
-            http, udp = int(first.getsockname()[1]), int(radar.getsockname()[1])
-            try:
-                with socket.create_server(("127.0.0.1", http + 1)):
-                    return http, udp
-            except OSError:
-                continue
 
 
 @contextmanager

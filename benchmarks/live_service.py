@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -24,25 +20,10 @@ from opencram.serve.udp import Endpoint, Transmitter
 from opencram.site import Sensor, load_site
 from opencram.tables import PlotRows
 from opencram.world.scenario import load_scenario
+from processes import free_port, health, resident_mb, until
 
 BURSTS = 12
 """So many different looks full of noise are sent by turns."""
-
-
-def free_port(kind: int = socket.SOCK_STREAM, count: int = 1) -> int:
-    """A port that is free, with those behind it."""
-    while True:
-        with socket.socket(socket.AF_INET, kind) as first:
-            first.bind(("127.0.0.1", 0))
-            port: int = first.getsockname()[1]
-            if count == 1:
-                return port
-            with socket.socket(socket.AF_INET, kind) as second:
-                try:
-                    second.bind(("127.0.0.1", port + 1))
-                    return port
-                except OSError:
-                    continue
 
 
 class LiveService:
@@ -50,26 +31,32 @@ class LiveService:
 
     def __init__(self, folder: Path, site: str | Path, *options: str) -> None:
         self.folder, self.record = folder, folder / "record"
-        self.port, http = free_port(socket.SOCK_DGRAM), free_port(count=2)
-        self.http = f"http://127.0.0.1:{http}"
+        self.port, self.http_port = free_port(socket.SOCK_DGRAM), free_port(count=2)
+        self.http = f"http://127.0.0.1:{self.http_port}"
         self._arguments = [
-            *("serve", str(site), "--http", f"127.0.0.1:{http}", "--record", str(self.record)),
+            *("serve", str(site), "--http", f"127.0.0.1:{self.http_port}", "--record", str(self.record)),
             *("--asterix", f"127.0.0.1:{self.port}", *options),
         ]
         self.env = {**os.environ, "XDG_STATE_HOME": str(folder / "state"), "PYTHONUNBUFFERED": "1"}
         self.env.pop("OPENCRAM_SECRETS", None)
         self.process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> LiveService:
+    def __enter__(self) -> Self:
+        self.begin()
+        until(self.health, 120.0)
+        return self
+
+    def begin(self) -> int:
+        """Begin the process, which is not there yet; its number."""
         with (self.folder / "service.log").open("ab") as log:
             command = [sys.executable, "-m", "opencram", *self._arguments]
             self.process = subprocess.Popen(command, env=self.env, stdout=log, stderr=log)
-        until(lambda: self.health() is not None, 120.0)
-        return self
+        return self.process.pid
 
     def __exit__(self, *_: object) -> None:
-        assert self.process is not None
-        self.process.send_signal(signal.SIGTERM)
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.terminate()
         try:
             self.process.wait(20.0)
         except subprocess.TimeoutExpired:
@@ -77,14 +64,8 @@ class LiveService:
             self.process.wait()
 
     def health(self) -> dict[str, Any] | None:
-        """What /healthz says, of a stalled service too; None where nothing answers."""
-        try:
-            with urllib.request.urlopen(f"{self.http}/healthz", timeout=5.0) as answer:
-                return dict(json.load(answer))
-        except urllib.error.HTTPError as error:
-            return dict(json.load(error))
-        except OSError:
-            return None
+        """What /healthz says; None where nothing answers."""
+        return health(self.http)
 
     def figures(self) -> dict[str, float]:
         """/metrics, by name and labels."""
@@ -107,18 +88,7 @@ class LiveService:
     def memory_mb(self) -> float:
         """Resident memory of the pipeline's process."""
         assert self.process is not None
-        found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.process.pid}/status").read_text())
-        return int(found[1]) / 1024.0 if found else 0.0
-
-
-def until(what: Callable[[], object], within_s: float) -> float:
-    """Wait until something is so; how long that took."""
-    began_s = time.monotonic()
-    while not what():
-        if time.monotonic() - began_s > within_s:
-            raise TimeoutError(f"it did not come within {within_s:g} s")
-        time.sleep(0.05)
-    return time.monotonic() - began_s
+        return resident_mb(self.process.pid)
 
 
 class Noise:

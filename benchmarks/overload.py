@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from live import LiveService, Noise, play
+from live_service import LiveService, Noise, play
 from opencram.physics.layout import layout_of
 from opencram.site import load_site
 from opencram.tracking.overload import room_of

@@ -17,8 +17,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +29,7 @@ from opencram.serve.link import Hello, Picture, SensorSeen, SirenSeen, TrackSeen
 from opencram.serve.secrets import token
 from opencram.serve.webprocess import WebProcess
 from opencram.tables import ZoneWarning
+from processes import health, until
 
 ZONES = [f"zone-{i}" for i in range(20)]
 OVERVIEWS, DEAF, SLOW = 50, 10, 10
@@ -194,20 +193,6 @@ def measure(web: WebProcess, siren: socket.socket, alerts: int) -> dict[str, Any
     return {"told": told, "telling_us": np.array(telling_ns) * 1e-3, "answers_ms": np.array(answers_ns) * 1e-6}
 
 
-def until_heard(port: int) -> dict[str, Any]:
-    """The service's health, once it answers."""
-    for _ in range(200):
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
-                return dict(json.load(answer))
-        except urllib.error.HTTPError as stalled:
-            return dict(json.load(stalled))
-        except OSError:
-            pass
-        time.sleep(0.05)
-    raise TimeoutError("the web process does not answer")
-
-
 def children_s() -> float:
     """Processor time of the processes that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -230,7 +215,7 @@ def trial(n: int, alerts: int, siren: socket.socket) -> dict[str, Any]:
         token("operator", Path(folder))
         web = WebProcess(hello, listening, Door(secrets=folder), lambda act: None, print)
         web.start()
-        until_heard(port)
+        until(lambda: health(f"http://127.0.0.1:{port}"), 15.0)
         with process("--clients", n, "--port", port) as (_, child):
             time.sleep(FIRST_S)
             found = measure(web, siren, alerts)
@@ -239,7 +224,7 @@ def trial(n: int, alerts: int, siren: socket.socket) -> dict[str, Any]:
             child.stdin.write("the alerts are over\n")
             child.stdin.flush()
             time.sleep(CATCH_UP_S if n else 0.0)
-            found["health"] = until_heard(port)
+            found["health"] = health(f"http://127.0.0.1:{port}")
             child.stdin.close()
             found |= json.loads(child.stdout.readline())
         before_s = children_s()

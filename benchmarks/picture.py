@@ -12,10 +12,7 @@ decided a word, by the recording, to the first frame of the browser after the wo
 import argparse
 import asyncio
 import json
-import os
 import re
-import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -27,12 +24,13 @@ from typing import Any
 
 import numpy as np
 
+from live_service import LiveService
+from made_up import given, place, square
+from processes import processor_s, resident_mb
+
 ROCKETS, GROUPS = 50, 5
 LASTS_S = 45.0
-LAT, LON, METRE_LAT, METRE_LON = 33.3, 44.4, 1 / 111_000.0, 1 / 92_900.0
 PLACES_M = [(-900.0, -500.0), (0.0, -500.0), (900.0, -500.0), (-900.0, 500.0), (0.0, 500.0), (900.0, 500.0)]
-ARGS = ["--no-sandbox", "--disable-gpu", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-sync",
-        "--no-first-run", "--disable-background-networking", "--disable-component-update"]  # fmt: skip
 WATCH = """() => {
   window.banner = [];
   new MutationObserver((changes) => requestAnimationFrame(() => {
@@ -56,29 +54,19 @@ window.WebSocket = class extends Plain {
 # ---- plot -> banner -------------------------------------------------------------------------------------------------
 
 
-def given(value: object) -> dict[str, object]:
-    return {"assumed": value, "why": "the benchmark's"}
-
-
-def place(east_m: float, north_m: float) -> dict[str, float]:
-    return {"lat": LAT + north_m * METRE_LAT, "lon": LON + east_m * METRE_LON}
-
-
 def write_raid(folder: Path) -> tuple[Path, Path]:
     """A site of six zones with a radar of 20 Hz, and fifty rockets on them."""
     features = []
     for i, (east_m, north_m) in enumerate(PLACES_M):
-        corners = [place(east_m + e, north_m + n) for e, n in ((-400, -400), (400, -400), (400, 400), (-400, 400))]
-        ring = [[c["lon"], c["lat"]] for c in (*corners, corners[0])]
         properties = {"id": f"zone-{i}", "name": f"zone {i}", "kind": "base", "people": 100}
-        shape = {"type": "Polygon", "coordinates": [ring]}
+        shape = {"type": "Polygon", "coordinates": [square(east_m, north_m, 400.0)]}
         features.append({"type": "Feature", "properties": properties, "geometry": shape})
     (folder / "zones.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
     radar = {
         "id": "radar", "position": place(0, 0), "range_sigma_m": 10.0, "azimuth_sigma_mrad": 2.0,
         "elevation_sigma_mrad": 2.0, "update_s": 0.05, "detection": 0.9, "asterix": {"sac": 1, "sic": 1},
     }  # fmt: skip
-    site = {"name": "bench", "origin": {"lat": LAT, "lon": LON}, "zones": "zones.geojson", "sensors": [radar]}
+    site = {"name": "bench", "origin": place(0, 0), "zones": "zones.geojson", "sensors": [radar]}
     (folder / "site.yaml").write_text(json.dumps(site))
     groups = [
         {
@@ -101,51 +89,23 @@ def write_raid(folder: Path) -> tuple[Path, Path]:
     return folder / "site.yaml", folder / "fifty.yaml"
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
 def banner(view: str) -> None:
     """Play the raid and print how long words took."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         site, scenario = write_raid(folder)
-        port, radar = free_port(), free_port()
-        command = [sys.executable, "-m", "opencram", "serve", str(site), "--play", str(scenario)]
-        command += [
-            "--http",
-            f"127.0.0.1:{port}",
-            "--asterix",
-            f"127.0.0.1:{radar}",
-            "--record",
-            str(folder / "record"),
-        ]
         subprocess.run([sys.executable, "-m", "opencram", "warmup"], check=True, stdout=subprocess.DEVNULL)
-        with (folder / "log").open("wb") as log:
-            service = subprocess.Popen(command, stdout=log, stderr=log)
-            try:
-                seen, came, words, tracks = watch(f"http://127.0.0.1:{port}", view)
-            finally:
-                service.terminate()
-                service.wait(30.0)
-        report(view, seen, came, words, tracks, received(folder / "record"))
+        with LiveService(folder, site, "--play", str(scenario)) as service:
+            seen, came, words, tracks = watch(service.http, view)
+        report(view, seen, came, words, tracks, received(service.record))
 
 
 def watch(url: str, view: str) -> tuple[list[list[int]], list[list[int]], list[dict[str, Any]], int]:
     """What the banner showed and when, what came to the page, the words told, and the most tracks of a picture."""
-    from playwright.sync_api import sync_playwright
+    from chromium import chromium
 
-    for _ in range(600):
-        with suppress(OSError):
-            urllib.request.urlopen(f"{url}/healthz", timeout=5.0).close()
-            break
-        time.sleep(0.05)
-    path = shutil.which("chromium")
-    assert path is not None, "chromium is not installed"
     query = "?view=list" if view == "list" else f"?view=map&map={view}"
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=ARGS)
+    with chromium() as browser:
         page = browser.new_page(viewport={"width": 1600, "height": 900})
         page.add_init_script(LISTEN)
         page.goto(url + "/" + query)
@@ -158,7 +118,6 @@ def watch(url: str, view: str) -> tuple[list[list[int]], list[list[int]], list[d
             said = page.text_content("#tab-tracks") or "-"
             tracks = max(tracks, int(said.split()[-1]) if said.split()[-1].isdigit() else 0)
         seen, came = page.evaluate("window.banner"), page.evaluate("window.came")
-        browser.close()
     print("mean of a tick's parts, ms: " + stages(url))
     with urllib.request.urlopen(f"{url}/api/history", timeout=10.0) as answer:
         return seen, came, json.load(answer)["words"], tracks
@@ -269,17 +228,6 @@ def many(now_ns: int) -> Any:  # noqa: ANN401
         for i in range(300)
     )  # fmt: skip
     return Picture(now_ns=now_ns, tracks=tracks, sensors=(SensorSeen(id="radar", state="ok", plot_ns=now_ns),))
-
-
-def resident_mb(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) / 1024
-
-
-def processor_s(pid: int) -> float:
-    """Processor time that a process has used so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def crowd(n: int, seconds: float) -> None:

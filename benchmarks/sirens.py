@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from made_up import given, place, square
 from opencram.console import Console
 from opencram.outputs.sirens.device import Device
 from opencram.outputs.sirens.messages import Ack, Command, ToService
@@ -38,27 +39,18 @@ from opencram.steadyclock import SteadyClock
 from opencram.tables import CONFIRMED
 from opencram.world.scenario import Scenario
 
-LAT, LON, METRE_LAT, METRE_LON = 33.3, 44.4, 1 / 111_000.0, 1 / 92_900.0
 ROCKETS, GROUPS = 50, 5
 ANSWER_S = 2.0
-
-
-def given(value: object) -> dict[str, object]:
-    return {"assumed": value, "why": "the benchmark's"}
-
-
-def place(east_m: float, north_m: float) -> dict[str, float]:
-    return {"lat": LAT + north_m * METRE_LAT, "lon": LON + east_m * METRE_LON}
 
 
 def site_of(zones: int, sirens_each: int) -> Site:
     """Square zones in a row, one radar, and so many sirens for each zone."""
     made, sirens = [], []
     for i in range(zones):
-        east_m, half = 800.0 * (i - zones // 2), 300.0
-        corners = [place(east_m + e, n) for e, n in ((-half, -half), (half, -half), (half, half), (-half, half))]
-        ring = tuple((c["lon"], c["lat"]) for c in (*corners, corners[0]))
-        made.append({"id": f"zone-{i}", "title": {"en": f"zone {i}"}, "kind": "base", "rings": ((ring,),)})
+        east_m = 800.0 * (i - zones // 2)
+        made.append(
+            {"id": f"zone-{i}", "title": {"en": f"zone {i}"}, "kind": "base", "rings": ((square(east_m, 0.0, 300.0),),)}
+        )
         sirens += [
             {"id": f"s-{i}-{k}", "position": place(east_m, 10.0 * k), "zones": [f"zone-{i}"]}
             for k in range(sirens_each)
@@ -67,8 +59,9 @@ def site_of(zones: int, sirens_each: int) -> Site:
         "id": "radar", "position": place(0, 0), "range_sigma_m": 10.0, "azimuth_sigma_mrad": 2.0,
         "elevation_sigma_mrad": 2.0, "update_s": 0.1, "detection": 0.9, "false_plots_per_scan": 5,
     }  # fmt: skip
-    origin = {"lat": LAT, "lon": LON}
-    return Site.model_validate({"name": "bench", "origin": origin, "zones": made, "sensors": [radar], "sirens": sirens})
+    return Site.model_validate(
+        {"name": "bench", "origin": place(0, 0), "zones": made, "sensors": [radar], "sirens": sirens}
+    )
 
 
 def raid() -> Scenario:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
-import re
 import socket
 import sys
 import tempfile
@@ -23,11 +22,12 @@ from pathlib import Path
 
 import numpy as np
 
-from live import free_port
+from made_up import given, place, square
 from opencram.console import Console
 from opencram.pipeline import step
 from opencram.record.digest import DecisionDigest
-from opencram.record.recording import Recording
+from opencram.record.recording import Tick
+from opencram.record.series import Series
 from opencram.serve.keep import Keeper, Resumed
 from opencram.serve.link import Picture, frame
 from opencram.serve.radars import PlayedRadars
@@ -35,11 +35,11 @@ from opencram.serve.service import Service
 from opencram.serve.sources import Played
 from opencram.serve.udp import Endpoint, Receiver
 from opencram.site import Site
-from opencram.state import State, digest, load
+from opencram.state import digest, load
 from opencram.tables import Outbox
 from opencram.world.scenario import Scenario
+from processes import free_port, resident_mb
 
-LAT, LON, METRE_LAT, METRE_LON = 33.3, 44.4, 1 / 111_000.0, 1 / 92_900.0
 START_NS = 1_800_000_000_000_000_000
 PLAY_S = 600.0
 BURST_NS = 10_000_000
@@ -79,30 +79,23 @@ class Shown:
     tell_drill = reply = tell
 
 
-def place(east_m: float, north_m: float) -> dict[str, float]:
-    return {"lat": LAT + north_m * METRE_LAT, "lon": LON + east_m * METRE_LON}
-
-
 def soak_site(update_s: float) -> Site:
     """Three zones with a siren each, and one radar that speaks ASTERIX."""
     zones, sirens = [], []
     for i in range(3):
-        east_m, half = 900.0 * (i - 1), 300.0
-        corners = [place(east_m + e, n) for e, n in ((-half, -half), (half, -half), (half, half), (-half, half))]
-        ring = tuple((c["lon"], c["lat"]) for c in (*corners, corners[0]))
-        zones.append({"id": f"zone-{i}", "title": {"en": f"zone {i}"}, "kind": "base", "rings": ((ring,),)})
+        east_m = 900.0 * (i - 1)
+        zones.append(
+            {"id": f"zone-{i}", "title": {"en": f"zone {i}"}, "kind": "base", "rings": ((square(east_m, 0.0, 300.0),),)}
+        )
         sirens.append({"id": f"siren-{i}", "position": place(east_m, 0.0), "zones": [f"zone-{i}"]})
     radar = {
         "id": "radar", "position": place(0, 0), "range_sigma_m": 10.0, "azimuth_sigma_mrad": 2.0,
         "elevation_sigma_mrad": 2.0, "update_s": update_s, "detection": 0.9, "false_plots_per_scan": 3,
         "asterix": {"sac": 1, "sic": 1},
     }  # fmt: skip
-    origin = {"lat": LAT, "lon": LON}
-    return Site.model_validate({"name": "soak", "origin": origin, "zones": zones, "sensors": [radar], "sirens": sirens})
-
-
-def given(value: object) -> dict[str, object]:
-    return {"assumed": value, "why": "the benchmark's"}
+    return Site.model_validate(
+        {"name": "soak", "origin": place(0, 0), "zones": zones, "sensors": [radar], "sirens": sirens}
+    )
 
 
 def raid() -> Scenario:
@@ -161,8 +154,7 @@ class Soaked:
 def memory_mb() -> float:
     """Resident memory of this process, without what is only waiting to be collected."""
     gc.collect()
-    found = re.search(r"VmRSS:\s+(\d+)", Path("/proc/self/status").read_text())
-    return int(found[1]) / 1024.0 if found else 0.0
+    return resident_mb()
 
 
 class Soak:
@@ -232,15 +224,13 @@ class Soak:
 
 def stepped_again(folder: Path, site: Site) -> tuple[str, str]:
     """Digests of the decisions and of the last state that a folder's recordings lead to, from the first's beginning."""
-    told, state = DecisionDigest(), None
-    for path in sorted(folder.glob("recording-*.mcap")):
-        recording = Recording(path)
-        if state is None:
-            first = recording.begin().snapshot
-            state = State() if first is None else load(first.state)
-        for tick in recording.ticks():
-            told.add(step(state, tick.inbox, tick.now_ns, site))
-    assert state is not None
+    told, series = DecisionDigest(), Series(folder)
+    begin = series.begin()
+    assert begin.snapshot is not None
+    state = load(begin.snapshot.state)
+    for turn in series.turns(begin):
+        if isinstance(turn, Tick):
+            told.add(step(state, turn.inbox, turn.now_ns, site))
     return told.hexdigest(), digest(state)
 
 

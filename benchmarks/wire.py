@@ -23,7 +23,6 @@ from pathlib import Path
 
 import numpy as np
 
-from live import free_port
 from opencram.asterix.write import encode_plots
 from opencram.outputs.sirens.device import Device
 from opencram.outputs.sirens.messages import Command
@@ -35,6 +34,7 @@ from opencram.serve.sources import Played
 from opencram.serve.udp import Endpoint, Receiver, Transmitter
 from opencram.site import Asterix, Site
 from opencram.tables import CONFIRMED, Input, Outbox, PlotRows
+from processes import free_port
 from sirens import Stopwatch, raid, say, site_of, token_of
 
 SIRENS, UPDATE_S, EVERY = 50, 0.05, 2

@@ -1,12 +1,11 @@
 """Makes docs/images/picture anew: the operator's picture of a raid that is played, as Chromium shows it; two minutes.
 
-python scripts/picture_images.py        needs chromium and the development install
+make pictures        needs chromium
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,9 +14,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
-
 from live import until_there
+from playwright.sync_api import Browser, Page
+
+from chromium import chromium
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images" / "picture"
@@ -25,8 +25,6 @@ AT = "127.0.0.1:8731"
 PASSWORD = "a pass phrase for pictures"
 RAID_S = 17.0
 """So long after the start of the page there is most to be seen."""
-ARGS = ["--no-sandbox", "--disable-gpu", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-sync",
-        "--no-first-run", "--disable-background-networking", "--disable-component-update"]  # fmt: skip
 
 
 @contextmanager
@@ -105,14 +103,10 @@ def take(browser: Browser) -> None:
 def main() -> None:
     """All pictures."""
     IMAGES.mkdir(parents=True, exist_ok=True)
-    path = shutil.which("chromium")
-    assert path is not None, "chromium is not installed"
     with tempfile.TemporaryDirectory() as folder, service(Path(folder)):
         os.nice(15)  # the raid goes before the browser, which draws by the processor
-        with sync_playwright() as driver:
-            browser = driver.chromium.launch(executable_path=path, args=ARGS)
+        with chromium() as browser:
             take(browser)
-            browser.close()
 
 
 if __name__ == "__main__":

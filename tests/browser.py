@@ -1,32 +1,13 @@
-"""A real Chromium for tests of the pages: the system's own, or the test is skipped with its reason."""
+"""Somebody who looks at the pages, in a real Chromium."""
 
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
-
-ARGS = [
-    *("--no-sandbox", "--disable-gpu", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-quic"),
-    *("--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
-
-
-@contextlib.contextmanager
-def chromium() -> Iterator[Browser]:
-    """The browser, without a window; a page may sound only after a gesture, as for people."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        pytest.skip("chromium is not installed")
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=ARGS)
-        yield browser
-        browser.close()
+from playwright.sync_api import Browser, BrowserContext, Page
 
 
 @contextlib.contextmanager

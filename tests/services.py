@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,8 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from processes import free_port
 
 SITE = """\
 name: small
@@ -51,25 +52,13 @@ def write_site(folder: Path, all_clear_s: float = 30.0, operator_alarm_s: float 
     return path
 
 
-def two_free_ports() -> int:
-    """A port that is free, and so is the one after it."""
-    while True:
-        with socket.create_server(("127.0.0.1", 0)) as first:
-            port = int(first.getsockname()[1])
-            try:
-                with socket.create_server(("127.0.0.1", port + 1)):
-                    return port
-            except OSError:
-                continue
-
-
 class Village:
     """A service and its sirens as processes; use it as a context manager, which ends them all."""
 
     def __init__(self, folder: Path, site: str | Path, *options: str) -> None:
         self.folder, self.site, self.options = folder, site, options
         self.record = folder / "record"
-        self.http = f"http://127.0.0.1:{(port := two_free_ports())}"
+        self.http = f"http://127.0.0.1:{(port := free_port(count=2))}"
         self._port = port
         self._env = {**os.environ, "XDG_STATE_HOME": str(folder / "state"), "PYTHONUNBUFFERED": "1"}
         self._env.pop("OPENCRAM_SECRETS", None)

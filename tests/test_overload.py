@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from live import noise
+from live_service import noise
 from opencram.physics.layout import layout_of
 from opencram.pipeline import step
 from opencram.site import Site, load_site

@@ -16,7 +16,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from browser import chromium, visitor
+from browser import visitor
+from chromium import PROGRAM, chromium
 from entrance import PASSWORD
 from opencram.serve.access.accounts import add_user, changing
 from opencram.serve.link import TrackSeen
@@ -28,6 +29,8 @@ SESSIONS: dict[str, Any] = {}
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    if PROGRAM is None:
+        pytest.skip("chromium is not installed")
     with chromium() as running:
         yield running
 

@@ -22,16 +22,10 @@ from opencram.site import Site, load_site
 from opencram.state import load
 from opencram.tables import Datagram, PlotRows
 from opencram.world.scenario import load_scenario
+from processes import free_port
 from services import Village
 
 BURST_NS = 10_000_000
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def send_raid(port: int, simulated: bool, seconds: float) -> None:
@@ -51,7 +45,7 @@ def send_raid(port: int, simulated: bool, seconds: float) -> None:
 
 
 def test_a_play_sends_real_datagrams_and_its_recording_repeats_what_was_decided(tmp_path: Path) -> None:
-    at = f"127.0.0.1:{free_port()}"
+    at = f"127.0.0.1:{free_port(socket.SOCK_DGRAM)}"
     with Village(tmp_path, "baghdad-embassy", "--play", "baghdad-2020-11-17", "--asterix", at) as village:
         village.start_service()
         village.until(lambda: village.states().get("green-zone") == "alert", 40.0)
@@ -79,7 +73,7 @@ def decided_again(path: Path) -> list[dict[str, Any]]:
 
 
 def test_radars_in_earnest_are_heard_and_what_calls_itself_simulated_is_not(tmp_path: Path) -> None:
-    port = free_port()
+    port = free_port(socket.SOCK_DGRAM)
     with Village(tmp_path, "baghdad-embassy", "--asterix", f"127.0.0.1:{port}") as village:
         village.start_service()
         send_raid(port, simulated=True, seconds=9.0)
@@ -120,12 +114,14 @@ def test_a_tick_is_due_when_the_burst_is_over_and_not_much_later_than_it_began()
 def test_what_radars_send_is_in_earnest_and_nothing_else_makes_it_so() -> None:
     async def act() -> None:
         site = load_site("baghdad-embassy")
-        source = over_udp(NoSensors(), site, [Endpoint("127.0.0.1", free_port())], time.time_ns, BURST_NS)
+        source = over_udp(
+            NoSensors(), site, [Endpoint("127.0.0.1", free_port(socket.SOCK_DGRAM))], time.time_ns, BURST_NS
+        )
         assert isinstance(source, Radars)
         assert source.provenance.cap_status == "Actual"
         source.close()
         played = Played(load_scenario("baghdad-2020-11-17"), site, 0, time.time_ns() // 1_000 * 1_000)
-        drill = over_udp(played, site, [Endpoint("127.0.0.1", free_port())], time.time_ns, BURST_NS)
+        drill = over_udp(played, site, [Endpoint("127.0.0.1", free_port(socket.SOCK_DGRAM))], time.time_ns, BURST_NS)
         assert drill.provenance.cap_status == "Exercise"
         drill.close()
 

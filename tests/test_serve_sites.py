@@ -21,7 +21,8 @@ import pytest
 from opencram.errors import InputError
 from opencram.record.recording import Recording
 from opencram.serve.sites import load_sites
-from services import two_free_ports, write_site
+from processes import free_port
+from services import write_site
 
 FILE = """\
 sites:
@@ -66,9 +67,9 @@ class Running:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.log = folder, folder / "log"
-        self.ports = {"north": two_free_ports(), "south": 0}
+        self.ports = {"north": free_port(count=2), "south": 0}
         while self.ports["south"] in (0, *(self.ports["north"] + more for more in (-1, 0, 1))):
-            self.ports["south"] = two_free_ports()
+            self.ports["south"] = free_port(count=2)
         self.path = write_sites(folder, FILE, self.ports["north"], self.ports["south"])
         env = {**os.environ, "XDG_STATE_HOME": str(folder / "state")}
         env.pop("OPENCRAM_SECRETS", None)
@@ -168,7 +169,7 @@ def test_one_that_hangs_is_killed_and_started_again(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(supervisor, "SILENT_S", 1.5)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     text = FILE[: FILE.index("  - {site: south")]
-    asked = load_sites(write_sites(tmp_path, text, two_free_ports()))
+    asked = load_sites(write_sites(tmp_path, text, free_port(count=2)))
     (tmp_path / "run").mkdir()
     found = supervisor.Supervisor(asked, tmp_path / "run", Log())  # type: ignore[arg-type]
     hung = []

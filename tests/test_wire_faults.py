@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from live import Noise, free_port, noise
+from live_service import Noise, noise
 from opencram.asterix.write import encode_plots
 from opencram.serve.udp import Endpoint, Transmitter
 from opencram.site import load_site
+from processes import free_port
 from services import Village
 
 SITE = "baghdad-embassy"

@@ -3,11 +3,9 @@
 Each hour is a world of its own; the pipeline's state goes on from hour to hour, as it does in a service.
 """
 
-import resource
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +17,7 @@ from opencram.site import Site
 from opencram.state import State
 from opencram.tables import BALLISTIC, CONFIRMED, UNKNOWN, FloatArray, IntArray, Outbox, Tracks
 from opencram.world.world import World
+from processes import resident_mb
 
 NEAR_M = 300.0
 """A track follows a ballistic object if one is this near while it is held for ballistic."""
@@ -149,15 +148,6 @@ def nearest_body(tracks: Tracks, track: int, world: World) -> str:
 def threatens(cls: int) -> bool:
     """Whether a class of the catalogue is one that does harm."""
     return list(catalogue().values())[cls].family in ("mortar", "rocket", "shell", "drone")
-
-
-def resident_mb() -> float:
-    """Resident memory now; where the system does not tell, the most that there ever was."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmRSS"))
-        return int(line.split()[1]) / 1024.0
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
 
 
 def run(

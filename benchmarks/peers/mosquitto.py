@@ -12,17 +12,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from opencram.outputs.sirens.mqtt import SERVICE, password
+from processes import free_port
 
 SETUP = Path(__file__).parents[2] / "deploy" / "mosquitto" / "setup.sh"
 PATH = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"  # where Debian keeps it, not on every user's path
 PROGRAM = shutil.which("mosquitto", path=PATH)
-
-
-def free_port() -> int:
-    """A port of the loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def token_of(name: str) -> bytes:
