@@ -52,6 +52,8 @@ GUESS_S = 2.0
 FARTHEST = 4.0
 """The reference stays within so many sigmas of the prior of ln(beta) and wind, or a poor start would run away."""
 FAILS = -1
+MOST_SIGMAS = 10.0
+"""A flight so many sigmas of the prior of place or speed away is none: its fit ran away."""
 
 T_LOG_LIKE, T_MISS, T_PARTS, T_NOISE, T_BIAS, TOLD = 0, 1, 5, 9, 13, 16
 """Columns of `told`: log-likelihood of the plots; by measured quantity the sum of squared innovations and their number,
@@ -263,6 +265,20 @@ def _begin(ref: FloatArray, prior: FloatArray, bias: FloatArray, shift: FloatArr
 
 
 @device
+def _exists(ref: FloatArray, shift: FloatArray, cov: FloatArray) -> bool:
+    """Whether a fit is a flight that can be: finite, of a place and speed on Earth, with variances above zero."""
+    for i in range(PARAMETERS):
+        if not (math.isfinite(shift[i]) and cov[i, i] > 0.0):
+            return False
+    for k in range(3):
+        if abs(ref[k] + shift[k]) > MOST_SIGMAS * POSITION_PRIOR_M:
+            return False
+        if abs(ref[3 + k] + shift[3 + k]) > MOST_SIGMAS * VELOCITY_PRIOR_MPS:
+            return False
+    return True
+
+
+@device
 def refit(
     seen: FloatArray,
     by: IntArray,
@@ -314,10 +330,10 @@ def refit(
         _rows(seen, by, seen[0, 0], by[0], ref[BIAS:], now, tangent, places, rots, here, air, drag, buffer)
         _noise(buffer, seen, by, told)
         start = _take_back(buffer, scale, shift, cov, told)
+        if not _exists(ref, shift, cov):
+            return FAILS
         moved = 0.0
         for i in range(PARAMETERS):
-            if not (math.isfinite(shift[i]) and cov[i, i] > 0.0):
-                return FAILS
             moved = max(moved, abs(shift[i]) / math.sqrt(cov[i, i]))
         if moved < SETTLED or rounds == MOST_ROUNDS - 1:
             break
@@ -347,7 +363,7 @@ def extend(
 ) -> None:
     """Take in plots that came since the last refit, about the same reference flight, which stands at `since_s`.
 
-    `first_by` is the sensor of the fit's first plot.
+    `first_by` is the sensor of the fit's first plot. A fit that runs away gets a log-likelihood of minus infinity.
     """
     here, buffer = env.copy(), np.empty((len(seen), MEASURED, BUFFER))
     here[E_WIND_E], here[E_WIND_N] = env[E_WIND_E] + ref[7], env[E_WIND_N] + ref[8]
@@ -356,3 +372,5 @@ def extend(
         for m in range(MEASURED):
             if not math.isnan(buffer[i, m, R_VAR]):
                 _take(buffer[i, m], m, scale, shift, cov, told)
+    if not _exists(ref, shift, cov):
+        told[T_LOG_LIKE] = -math.inf

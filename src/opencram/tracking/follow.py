@@ -206,7 +206,7 @@ def follow(
             )  # fmt: skip
             back[slot, :, 3, 0], ahead[slot, :, 3, 0] = math.nan, math.nan
         elif book[slot, B_STATE] == FITTED:
-            done = book[slot, B_DONE]
+            done, fits = book[slot, B_DONE], False
             for s in range(s_from, s_to):
                 if told[slot, s, T_LOG_LIKE] == -math.inf:
                     continue
@@ -215,5 +215,8 @@ def follow(
                     ref[slot, s], shift[slot, s], cov[slot, s], now[slot, s], tangent[slot, s], told[slot, s],
                     places, rots, env, air, drags[s],
                 )  # fmt: skip
+                fits = fits or told[slot, s, T_LOG_LIKE] > -math.inf
             book[slot, B_DONE] = n
+            if not fits:
+                book[slot, B_STATE] = FAILED
     return spent

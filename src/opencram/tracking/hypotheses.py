@@ -15,7 +15,7 @@ from functools import cache
 
 import numpy as np
 
-from opencram.physics.flight import accel, landing
+from opencram.physics.flight import LONGEST_FLIGHT_S, accel, landing
 from opencram.physics.kernel import device, kernel
 from opencram.physics.place import E_WIND_E, E_WIND_N
 from opencram.physics.threats import Threat, catalogue
@@ -301,6 +301,12 @@ def _mix(
 
 
 @device
+def _is_fitted(shape: int, priors: FloatArray, debris: bool, told: FloatArray) -> bool:
+    """Whether a slot has a flight under this drag curve; the last is that of debris."""
+    return (shape == len(priors) - 1) == debris and told[shape, T_LOG_LIKE] > -math.inf
+
+
+@device
 def _weights(
     slot: int,
     classes: FloatArray,
@@ -328,7 +334,7 @@ def _weights(
     for c in range(len(classes)):
         row, s = classes[c], int(classes[c, C_SHAPE])
         weight[c] = -math.inf
-        if (s == len(priors) - 1) == debris and told[slot, s, T_LOG_LIKE] > -math.inf:
+        if _is_fitted(s, priors, debris, told[slot]):
             _given_class(shift[slot, s], cov[slot, s], ref[slot, s], row, priors[s], own[c], own_cov[c])
             ln_some = _given_no_bias(own[c], own_cov[c], ref[slot, s], told[slot, s], work)
             if math.isnan(back[slot, c, 3, 0]):
@@ -412,6 +418,10 @@ def weigh(
             if weight[i, c] < LEAST_WEIGHT:
                 continue
             s = int(classes[c, C_SHAPE])
+            if not _is_fitted(s, priors, book[slot, B_DEBRIS] == 1, told[slot]):
+                # its company alone speaks for gunfire: no flight of such a round fits, so where it falls is unknown
+                fall[i, c], came[i, c] = math.nan, math.nan
+                continue
             if math.isnan(ahead[slot, c, 3, 0]):
                 ahead[slot, c, 3, 0] = 0.0
                 _fly_on(
@@ -421,6 +431,8 @@ def weigh(
                 ahead_at[slot, c] = own[c]
             _state(own[c], own_cov[c], ref[slot, s], now[slot, s], tangent[slot, s], mean[i, c], spread[i, c])
             _ends(ahead[slot, c], own[c], ahead_at[slot, c], own_cov[c], 3, WANDER_M**2, fall[i, c], fall_cov[i, c])
+            if not abs(fall[i, c, X_TIME] - seen[slot, book[slot, B_DONE] - 1, 0]) < LONGEST_FLIGHT_S:
+                fall[i, c] = math.nan
             burn = LAUNCH_SIGMA_M**2 if classes[c, C_BURN_S] > 0.0 else 0.0
             _ends(back[slot, c], own[c], back_at[slot, c], own_cov[c], 2, burn, came[i, c], came_cov[i, c])
         _mix(weight[i], mean[i], fall[i], fall_cov[i], came[i], came_cov[i], mixed[i])
