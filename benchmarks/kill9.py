@@ -11,7 +11,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import random
+import re
+import signal
 import socket
 import tempfile
 import threading
@@ -202,11 +205,46 @@ class Serve(LiveService):
                 time.sleep(0.02)
 
 
-def run(folder: Path, kills: int, seed: int, lives_s: tuple[float, float], *options: str) -> Result:
+class Supervised(Serve):
+    """The same service under `opencram serve-sites`, which starts it again by itself when it is killed."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        super().__init__(folder, *options)
+        one = {"site": SITE, "http": f"127.0.0.1:{self.http_port}", "record": str(self.record)}
+        file = folder / "sites.yaml"  # JSON is YAML
+        file.write_text(json.dumps({"sites": [{**one, "asterix": [f"127.0.0.1:{self.port}"]}]}))
+        self._arguments = ["serve-sites", str(file)]
+        self._starts = 0
+
+    def start(self) -> tuple[float, float]:
+        """Begin the supervisor, or wait until it has the service ready again."""
+        if self.process is None:
+            self.begin()
+        begun_s = time.monotonic()
+        while len(self._pids()) == self._starts:
+            time.sleep(0.005)
+        self._starts += 1
+        return time.monotonic() - begun_s, processor_s(self._pids()[-1])
+
+    def kill(self) -> int:
+        """kill -9 of the service, not of its supervisor."""
+        at_ns = time.time_ns()
+        os.kill(self._pids()[-1], signal.SIGKILL)
+        return at_ns
+
+    def _pids(self) -> list[int]:
+        """The process of each time that it became ready."""
+        log = (self.folder / "service.log").read_text()
+        return [int(pid) for pid in re.findall(r"ready after [\d.]+ s, process (\d+)", log)]
+
+
+def run(
+    folder: Path, kills: int, seed: int, lives_s: tuple[float, float], *options: str, kind: type[Serve] = Serve
+) -> Result:
     """Kill a service so many times, after a random time each; `folder` must be empty."""
     draw, found = random.Random(seed), []
     with ExitStack() as ending:
-        service = Serve(folder, *options)
+        service = kind(folder, *options)
         ending.callback(service.close)
         service.start()
         service.standing()
@@ -323,10 +361,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--supervised", action="store_true", help="under serve-sites, which starts it again")
     parser.add_argument("--folder", type=Path, help="a new folder in which all is kept")
     asked = parser.parse_args()
     with _folder(asked.folder) as folder:
-        print(told_of(run(folder, asked.kills, asked.seed, (4.0, 25.0))))
+        kind = Supervised if asked.supervised else Serve
+        print(told_of(run(folder, asked.kills, asked.seed, (4.0, 25.0), kind=kind)))
 
 
 if __name__ == "__main__":

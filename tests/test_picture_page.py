@@ -19,6 +19,8 @@ from playwright.sync_api import Browser, Page, expect
 from browser import visitor
 from chromium import PROGRAM, chromium
 from entrance import PASSWORD
+from made_up_maps import CORNERS, west_geojson, west_image, west_picture_tiles, west_vector_tiles
+from opencram.serve import basemaps
 from opencram.serve.access.accounts import add_user, changing
 from opencram.serve.link import TrackSeen
 from web_stub import ZONES, Stub, picture, serving, warning
@@ -293,6 +295,44 @@ def test_the_map_shows_zones_sirens_and_where_a_rocket_comes_down(stub: Stub, br
         assert box is not None
         page.mouse.move(box["x"] + box["width"] / 2 + 100, box["y"] + box["height"] / 2)
         expect(page.locator("#measured")).to_contain_text(re.compile("0(89|90|91)°"))
+
+
+MAPS = {
+    "west.geojson": (west_geojson, []),
+    "west.png": (west_image, CORNERS),
+    "vector.pmtiles": (west_vector_tiles, []),
+    "picture.pmtiles": (west_picture_tiles, []),
+}
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_a_base_map_of_ones_own_lies_under_the_picture(
+    name: str, browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each colours what is west of the site: without it both sides look alike."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    make, corners = MAPS[name]
+    with serving(tmp_path / "secrets", sensors=(), sirens=()) as stub:
+        west, east = both_sides(stub, browser)
+        assert west == east
+        basemaps.add(make(tmp_path / name), corners, "")
+        west, east = both_sides(stub, browser, unlike=True)
+        assert west != east
+
+
+def both_sides(stub: Stub, browser: Browser, unlike: bool = False) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The colours of the map a third of its width left and right of its middle, where nothing else is drawn."""
+    with visitor(browser, viewport={"width": 900, "height": 600}) as page:
+        page.goto(f"{stub.url}/?view=map&map=gl")
+        expect(page.locator("html")).to_have_attribute("data-map", "gl")
+        canvas = page.locator("#map canvas")
+        for _ in range(50):
+            page.wait_for_timeout(100)
+            image = Image.open(io.BytesIO(canvas.screenshot())).convert("RGB")
+            left, right = (image.getpixel((round(image.width * part), image.height // 2 + 7)) for part in (0.17, 0.83))
+            if unlike == (left != right):
+                break
+    return left, right
 
 
 def pixels(page: Page, canvas: Any) -> list[int]:
