@@ -20,6 +20,7 @@ from opencram.tables import (
     Tracks,
 )
 from opencram.tracking.filters import LEAST_LN_BETA, MOST_LN_BETA
+from opencram.tracking.fit import SEEN_COLUMNS
 from opencram.tracking.fits import Fits, Weighed, Young
 from opencram.tracking.flyers import flyer_of, smallest_drone_db
 from opencram.tracking.follow import B_COUNT, B_NEXT, B_STATE, FEWEST_PLOTS, FITTED
@@ -151,16 +152,17 @@ def _note_plots(fits: Fits, tracks: Tracks, scan: Plots, layout: Layout) -> None
     sensor = int(scan.sensor[0])
     sigma, cell = layout.plot_sigma(sensor, scan.snr_db), layout.resolution[sensor]
     rows = np.flatnonzero(tracks.plot >= 0)
-    used, users = tracks.plot[rows].tolist(), np.bincount(tracks.plot[rows])
-    sizes = beyond_threshold(scan.rcs_dbsm, scan.snr_db).tolist()
-    for row, plot in zip(rows.tolist(), used, strict=True):
-        seen = np.array(
-            [0.0, scan.range_m[plot], scan.az_rad[plot], scan.el_rad[plot], scan.range_rate_mps[plot], *sigma[plot]]
-        )
-        if users[plot] > 1:
-            seen[5:8] = np.fmax(seen[5:8], cell)
-        young = Young(int(scan.time_ns[plot]), sensor, seen, *sizes[plot])
-        fits.take(int(tracks.track[row]), young, bool(tracks.debris[row]), bool(tracks.model[row] == BALLISTIC), layout)
+    used = tracks.plot[rows]
+    seen = np.zeros((len(rows), SEEN_COLUMNS))
+    for column, told in enumerate((scan.range_m, scan.az_rad, scan.el_rad, scan.range_rate_mps), 1):
+        seen[:, column] = told[used]
+    seen[:, 5:] = sigma[used]
+    shared = np.bincount(used)[used] > 1
+    seen[shared, 5:8] = np.fmax(seen[shared, 5:8], cell)
+    columns = (scan.time_ns[used], tracks.track[rows], tracks.debris[rows], tracks.model[rows] == BALLISTIC)
+    sizes = beyond_threshold(scan.rcs_dbsm[used], scan.snr_db[used]).tolist()
+    for row, size, time_ns, track, debris, falls in zip(seen, sizes, *(c.tolist() for c in columns), strict=True):
+        fits.take(track, Young(time_ns, sensor, row, *size), debris, falls, layout)
     fits.forget(int(scan.time_ns.max()), layout)
 
 

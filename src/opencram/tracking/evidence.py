@@ -89,3 +89,12 @@ def launch_evidence(
     if boost:
         log_w -= late_boost(cov, back, c)
     return float(log_w)
+
+
+@device
+def most_launch_evidence(c: FloatArray) -> float:
+    """What `launch_evidence` cannot exceed, whatever launch the flight leads back to."""
+    log_w = -math.log(c[C_FASTEST] - c[C_SLOWEST])
+    if not math.isnan(c[C_LOW]):
+        log_w -= math.log(c[C_HIGH] - c[C_LOW] + 2.5 * ELEVATION_TOLERANCE_RAD)
+    return float(max(log_w, -math.log(FASTEST_SPAN_MPS * WIDEST_RAD)))

@@ -37,8 +37,9 @@ MOST_FORGOTTEN = 1_000
 FORGET_NS, FORGET_LOOKS = 5_000_000_000, 6
 """A track without plots for so long and so many looks of the slowest radar is not asked for any more: the tracker lets
 go of it sooner."""
-MOST_RENEWED = 6_000
-"""Plots in the fits that one scan renews: some 50 ms; what is left waits for the next scan, the latest to land last."""
+MOST_RENEWED, RENEWED, RENEWED_EACH = 6_000, 1_000, 5
+"""Plots in the fits that one scan renews: some 50 ms; with few tracks less, or a salvo whose fits fall due together
+would make one scan late. What is left waits for the next scan, the latest to land last."""
 
 END, DERIVED = 4, 1 + FLOWN
 FOLLOWED = (
@@ -186,9 +187,9 @@ class Fits:
 
     def follow(self, slots: IntArray, layout: Layout) -> None:
         """Bring the fits of `slots`, in order of urgency, up to their newest plots."""
-        k = kinds()
+        k, most = kinds(), min(MOST_RENEWED, RENEWED + RENEWED_EACH * len(slots))
         cast(Callable[..., int], follow)(
-            slots, MOST_RENEWED, *(self.arrays[name] for name in FOLLOWED), layout.sensor_enu_m, layout.sensor_rot,
+            slots, most, *(self.arrays[name] for name in FOLLOWED), layout.sensor_enu_m, layout.sensor_rot,
             layout.env, layout.air, k.drags, k.priors,
         )  # fmt: skip
 

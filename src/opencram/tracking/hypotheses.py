@@ -35,6 +35,7 @@ from opencram.tracking.evidence import (
     drag_evidence,
     late_boost,
     launch_evidence,
+    most_launch_evidence,
 )
 from opencram.tracking.fit import BIAS, BIASED, FLOWN, PARAMETERS, T_BIAS, T_LOG_LIKE
 from opencram.tracking.follow import B_BOOST, B_DEBRIS, B_DONE
@@ -48,6 +49,8 @@ north; its covariance; ln(beta)."""
 
 LEAST_WEIGHT = 0.02
 """Hypotheses below this are dropped and the rest take their weight: their impact points cost as much as likely ones."""
+LN_NEGLIGIBLE = 12.0
+"""A class less likely than another by more than this, before its launch is known, is none."""
 WANDER_M = 0.1
 """What gusts and tumbling leave uncertain of any impact point, one sigma per axis (assumed)."""
 LAUNCH_SIGMA_M = 60.0
@@ -329,7 +332,7 @@ def _weights(
     weight: FloatArray,
 ) -> None:
     """Weights (c,) of the classes of one slot, and the fit given each: shift (c, 12) and covariance (c, 12, 12)."""
-    work = np.empty((1 + PARAMETERS, PARAMETERS))
+    work, partly = np.empty((1 + PARAMETERS, PARAMETERS)), np.full(len(classes), -math.inf)
     top, total, debris, boost = -math.inf, 0.0, book[slot, B_DEBRIS] == 1, book[slot, B_BOOST] == 1
     for c in range(len(classes)):
         row, s = classes[c], int(classes[c, C_SHAPE])
@@ -337,15 +340,21 @@ def _weights(
         if _is_fitted(s, priors, debris, told[slot]):
             _given_class(shift[slot, s], cov[slot, s], ref[slot, s], row, priors[s], own[c], own_cov[c])
             ln_some = _given_no_bias(own[c], own_cov[c], ref[slot, s], told[slot, s], work)
-            if math.isnan(back[slot, c, 3, 0]):
-                _fly_back(own[c], ref[slot, s], env, air, ground, drags[s], back[slot, c], origin[slot, c])
-                back_at[slot, c] = own[c]
-            weight[c] = row[C_LN_PRIOR] + told[slot, s, T_LOG_LIKE] + ln_some + size_evidence(size[slot], row[C_RCS])
-            weight[c] += drag_evidence(ref[slot, s, 6] + shift[slot, s, 6], cov[slot, s, 6, 6], row, priors[s])
-            weight[c] += launch_evidence(
-                own[c], own_cov[c], back[slot, c], back_at[slot, c], origin[slot, c], boost, row
-            )
-        top = max(top, weight[c])
+            partly[c] = row[C_LN_PRIOR] + told[slot, s, T_LOG_LIKE] + ln_some + size_evidence(size[slot], row[C_RCS])
+            partly[c] += drag_evidence(ref[slot, s, 6] + shift[slot, s, 6], cov[slot, s, 6, 6], row, priors[s])
+            partly[c] += most_launch_evidence(row)
+    for _ in range(len(classes)):
+        # the likeliest first: what could not come near it with the best of launches is not flown back
+        c = int(np.argmax(partly))
+        if not partly[c] > top - LN_NEGLIGIBLE:
+            break
+        row, s = classes[c], int(classes[c, C_SHAPE])
+        if math.isnan(back[slot, c, 3, 0]):
+            _fly_back(own[c], ref[slot, s], env, air, ground, drags[s], back[slot, c], origin[slot, c])
+            back_at[slot, c] = own[c]
+        weight[c] = partly[c] - most_launch_evidence(row)
+        weight[c] += launch_evidence(own[c], own_cov[c], back[slot, c], back_at[slot, c], origin[slot, c], boost, row)
+        top, partly[c] = max(top, weight[c]), -math.inf
     for c in range(len(classes)):
         weight[c] = math.exp(weight[c] - top)
         total += weight[c]

@@ -17,8 +17,8 @@ from opencram.tables import BoolArray, FloatArray, IntArray
 from opencram.tracking.fit import MEASURED, T_MISS, T_NOISE, T_PARTS
 from opencram.tracking.size import Z_COUNT, fading_db2, off_db, size_evidence
 
-STREAM_RCS_DB, STREAM_SIGMA_DB = (-33.0, -21.0), 2.0
-"""A stream shows one round at a time, of -33 dB m2, to some twenty of them as one echo."""
+STREAM_RCS_DB, STREAM_SIGMA_DB = -21.0, 2.0
+"""A stream shows one round at a time, of -33 dB m2, to some twenty of them as one echo: so large it is at most."""
 IMITATED_MPS = 600.0
 """The launch speeds that a stream seems to have are spread over this: it seldom seems to have a narrow class's."""
 SPEED_BLUR = 0.1
@@ -79,10 +79,13 @@ def keep_company(stream: FloatArray, slots: IntArray, since_s: FloatArray, near:
 
 @device
 def stream_evidence(size: FloatArray) -> float:
-    """As `size_evidence` for a stream, whose size is anything between that of one round and that of many."""
+    """As `size_evidence` for a stream, whose size is anything up to that of many rounds.
+
+    What is smaller than one round is nothing that was fired, but a chain of echoes all the same, of rain as a rule.
+    """
     if size[Z_COUNT] < 1.0:
         return 0.0
-    beyond_db = max(-off_db(size, STREAM_RCS_DB[0]), 0.0, off_db(size, STREAM_RCS_DB[1]))
+    beyond_db = max(off_db(size, STREAM_RCS_DB), 0.0)
     return float(-0.5 * beyond_db**2 / (STREAM_SIGMA_DB**2 + fading_db2(size)))
 
 
