@@ -1,6 +1,7 @@
 """Compiled functions: nothing compiles late, no fast maths, and a place without a cache costs only start-up time."""
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -69,6 +70,30 @@ def test_a_file_in_the_folders_place_is_no_obstacle(tmp_path: Path) -> None:
     temp.mkdir()
     private_folder(temp).touch()
     assert run_module(tmp_path, temp) == ("2.0", "nowhere")
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv of util-linux is not installed")
+def test_what_another_has_compiled_into_a_read_only_tree_is_read(tmp_path: Path) -> None:
+    """As in an image whose service is not its owner; what is missing there goes to a private folder."""
+    script = tmp_path / "tree" / "quarter.py"
+    script.parent.mkdir()
+    script.write_text(MODULE + 'print(sum(quarter.stats.cache_hits.values()), "hits")')
+    env = {**os.environ, "NUMBA_CACHE_DIR": "", "TMPDIR": str(tmp_path), "HOME": str(tmp_path / "none")}
+    bound = ["setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override"] if os.getuid() == 0 else []
+
+    def run(*command: str) -> list[str]:
+        done = subprocess.run([*command, sys.executable, script], env=env, capture_output=True, text=True, check=True)
+        return done.stdout.split()
+
+    assert run()[2:] == ["0", "hits"]
+    folder = script.parent / "__pycache__"
+    folder.chmod(0o555)
+    assert run(*bound) == ["2.0", str(folder), "1", "hits"]
+    script.write_text(script.read_text().replace("0.5 * x", "0.25 * x"))
+    value, place, *hits = run(*bound)
+    assert (value, hits) == ("0.5", ["0", "hits"])
+    assert place.startswith(str(private_folder(tmp_path)))
+    folder.chmod(0o755)
 
 
 def test_a_change_in_what_a_kernel_rests_on_is_noticed(tmp_path: Path) -> None:

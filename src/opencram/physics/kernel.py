@@ -107,7 +107,16 @@ class NamedFolder(_Stamped, caching.UserProvidedCacheLocator):
 
 
 class OwnTree(_Stamped, caching.InTreeCacheLocator):
-    """`__pycache__` beside the module."""
+    """`__pycache__` beside the module; where it cannot be written, what its owner has compiled into it is read."""
+
+    def ensure_cache_path(self) -> None:
+        """Refuse a folder that can neither be written nor has anything to read; what is missing there is refused later."""
+        try:
+            super().ensure_cache_path()  # type: ignore[no-untyped-call]
+        except OSError:
+            folder = Path(self.get_cache_path())  # type: ignore[no-untyped-call]
+            if next(folder.glob("*.nbi"), None) is None:
+                raise
 
 
 class UsersCache(_Stamped, caching.UserWideCacheLocator):
