@@ -110,7 +110,7 @@ class OwnTree(_Stamped, caching.InTreeCacheLocator):
     """`__pycache__` beside the module; where it cannot be written, what its owner has compiled into it is read."""
 
     def ensure_cache_path(self) -> None:
-        """Refuse a folder that can neither be written nor has anything to read; what is missing there is refused later."""
+        """Refuse a folder that cannot be written and has nothing to read; what is missing there is refused later."""
         try:
             super().ensure_cache_path()  # type: ignore[no-untyped-call]
         except OSError:
