@@ -36,8 +36,11 @@ def kernel(*signatures: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 
 def device(function: Callable[P, R]) -> Callable[P, R]:
-    """A part that kernels call; it has no signature of its own and becomes part of each kernel that uses it."""
-    return cast(Callable[P, R], _compile(None, function))
+    """A part that kernels call; it has no signature of its own and becomes part of each kernel that uses it.
+
+    Their cache holds it with them, so it has none.
+    """
+    return cast(Callable[P, R], numba.njit(fastmath=False, error_model="numpy")(function))
 
 
 def warmup() -> None:
@@ -47,7 +50,7 @@ def warmup() -> None:
             import_module(module.name)
 
 
-def _compile(signatures: list[str] | None, function: Callable[..., Any]) -> object:
+def _compile(signatures: list[str], function: Callable[..., Any]) -> object:
     """Numba refuses a function for which no folder can hold the cache: then a private one is named, then none is used.
 
     So a read-only tree whose user has no home, or a full disk, costs start-up time only.
