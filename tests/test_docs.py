@@ -138,13 +138,13 @@ def test_every_key_of_a_site_has_its_entry() -> None:
 
 
 def test_every_key_of_a_study_has_its_entry() -> None:
-    from opencram.drive.study import Study
+    from opencram.drive.study.spec import Study
 
     check_keys("study.md", Study)
 
 
 def test_the_metrics_in_a_studys_row_have_their_entry() -> None:
-    from opencram.drive.trial import TRACKING
+    from opencram.report.outcomes import TRACKING
 
     assert_same("study.md", "Tracking in a row", set(TRACKING), section("study.md", "Tracking in a row"))
 

@@ -29,7 +29,7 @@ def check_file(path: Path) -> str:
 
 def _yaml(path: Path) -> str:
     """A YAML file is taken for what it has most keys of."""
-    from opencram.drive.study import Study
+    from opencram.drive.study.spec import Study
     from opencram.report.facts import FactsFile
     from opencram.report.ledger import Ledger
     from opencram.site import Site
@@ -73,10 +73,15 @@ def _scenario(path: Path) -> str:
 
 
 def _study(path: Path) -> str:
-    from opencram.drive.study import load_study
+    from opencram.drive.study.cases import Plan
+    from opencram.drive.study.spec import load_study
 
-    study = load_study(path)
-    return f"a study of {_several(len(study.scenarios), 'scenario')}, {_several(study.runs, 'run')} of each"
+    plan = Plan(load_study(path), None)
+    plan.check()
+    what = f"a study of {_several(len(plan.study.scenarios), 'scenario')}"
+    if len(plan.cases) > len(plan.study.scenarios):
+        what += f", {_several(len(plan.cases), 'case')}"
+    return f"{what}, {_several(plan.runs, 'run')} of each"
 
 
 def _facts(path: Path) -> str:

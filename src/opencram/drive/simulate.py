@@ -20,7 +20,13 @@ def simulate(
 ) -> RunResult:
     """Run a scenario (built-in name or YAML path) at its site, or at another, and write the run folder `out`."""
     scenario = load_scenario(scenario_name)
-    site = load_site(site_name or scenario.site)
+    return simulate_in_folder(scenario, load_site(site_name or scenario.site), out, seed, lang, progress)
+
+
+def simulate_in_folder(
+    scenario: Scenario, site: Site, out: Path, seed: int, lang: str, progress: Progress | None = None
+) -> RunResult:
+    """Run a scenario that is loaded at a site that is, and write the run folder `out`."""
     world = World(scenario, site, seed)
     origin = Origin("simulation", True, scenario.defence.value, scenario.name, seed)
     with RunFolder(out, site, State(defended=origin.defended), origin, scenario.documents()) as folder:
