@@ -89,7 +89,7 @@ class Plan:
         try:
             return self._base(case.scenario).changed(self._changes(case))
         except _WrongChange as wrong:
-            raise self.file.fault(wrong.change.loc, str(wrong)) from None
+            raise self.file.fault(wrong.change.path_loc, str(wrong)) from None
 
     def _checked(self, case: Case, documents: Documents) -> None:
         try:
@@ -113,8 +113,9 @@ class Plan:
         """What a case changes, in order: its variant's changes, then its point's."""
         changes = list(self._of_variant(case.variant))
         for name, level in case.levels.items():
-            vary = self.study.vary[name]
-            changes += [Change("set", path, level.value, self._loc(name, level)) for path in vary.paths()]
+            loc = self._loc(name, level)
+            for path, at in self.study.vary[name].paths():
+                changes.append(Change("set", path, level.value, loc, ("vary", name, *at)))
         return changes
 
     def _loc(self, name: str, level: Level) -> Loc:
@@ -126,11 +127,11 @@ class Plan:
             if variant.name == name:
                 at: Loc = ("variants", i)
                 for k, path in enumerate(variant.remove):
-                    yield Change("remove", path, None, (*at, "remove", k))
+                    yield Change("remove", path, None, *[(*at, "remove", k)] * 2)
                 for path, items in variant.add.items():
-                    yield Change("add", path, items, (*at, "add", path))
+                    yield Change("add", path, items, *[(*at, "add", path)] * 2)
                 for path, value in variant.set.items():
-                    yield Change("set", path, value, (*at, "set", path))
+                    yield Change("set", path, value, *[(*at, "set", path)] * 2)
 
     @cached_property
     def _bases(self) -> dict[str, _Base]:

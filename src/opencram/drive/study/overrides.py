@@ -38,12 +38,13 @@ class ZoneProperties(Model):
 
 @dataclass(frozen=True)
 class Change:
-    """One change, and where the study file asks for it."""
+    """One change, and where the study file names its value and its path."""
 
     act: Literal["set", "add", "remove"]
     path: str
     value: Any
     loc: Loc
+    path_loc: Loc
 
 
 @dataclass(frozen=True)

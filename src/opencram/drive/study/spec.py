@@ -90,9 +90,11 @@ class Vary(Model):
         """Whether its values are drawn; else each is taken in turn."""
         return self.values is None
 
-    def paths(self) -> tuple[str, ...]:
-        """All places that get its value."""
-        return (self.path,) if isinstance(self.path, str) else self.path
+    def paths(self) -> list[tuple[str, Loc]]:
+        """All places that get its value, and where in the parameter each is named."""
+        if isinstance(self.path, str):
+            return [(self.path, ("path",))]
+        return [(path, ("path", i)) for i, path in enumerate(self.path)]
 
 
 class Sample(Model):
