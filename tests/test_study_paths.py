@@ -28,7 +28,7 @@ def changed(tmp_path: Path, variant: str) -> tuple[Scenario, Site]:
 
 
 def dumped(model: Any, **left_out: Any) -> Any:
-    return model.model_dump(exclude=left_out or None)
+    return model.model_dump(exclude=left_out or None, warnings=False)
 
 
 def test_what_is_not_changed_is_what_the_files_say(tmp_path: Path) -> None:

@@ -100,6 +100,26 @@ def test_swept_and_drawn_parameters_meet(tmp_path: Path) -> None:
     assert [row["wind"] for row in rows[:8]] == [row["wind"] for row in rows[8:]]
 
 
+def test_a_parameter_of_what_a_variant_lacks_changes_nothing_there(tmp_path: Path) -> None:
+    third = "{id: third, position: {lat: 33.28, lon: 44.42, height_m: 50}, update_s: 1, range_sigma_m: 30, "
+    found = plan(
+        tmp_path,
+        f"""
+vary:
+  magazine: {{path: site.effectors.battery-north.magazine, values: [3]}}
+  looks: {{path: site.sensors.third.update_s, values: [0.5]}}
+variants:
+  - {{name: bare, remove: [site.effectors]}}
+  - name: more
+    add: {{site.sensors: [{third} azimuth_sigma_mrad: 4, elevation_sigma_mrad: 5}}]}}
+""",
+    )
+    found.check()
+    bare, more = (site_from_documents(found.documents(case)) for case in found.cases)
+    assert (len(bare.effectors), len(bare.sensors)) == (0, 2)
+    assert (more.effectors[0].magazine, more.sensors[2].update_s) == (3, 0.5)
+
+
 def test_cases_are_numbered_by_scenario_point_and_variant_and_share_their_seeds(tmp_path: Path) -> None:
     found = plan(
         tmp_path,

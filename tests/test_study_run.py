@@ -380,9 +380,9 @@ def test_people_are_warned_when_they_hear_it() -> None:
 def test_the_report_shows_points_differences_and_what_matters(tmp_path: Path) -> None:
     def effect(case: int, seed: int) -> Row:
         point, variant = case // 2, case % 2
-        weather = plan.cases[case].levels
-        caught = weather["magazine"].value + 0.5 * luck(seed, point) - 1.5 * variant
-        return row_of(case, seed, launched=7, intercepted=round(caught), hits_in_time=variant == 0)
+        caught = plan.cases[case].levels["magazine"].value + round(luck(seed, point))
+        caught -= variant * (1 + round(luck(seed, point, "one battery less")))
+        return row_of(case, seed, launched=7, intercepted=max(caught, 0), hits_in_time=variant == 0)
 
     text = (
         STUDY + "vary:\n  magazine: {path: site.effectors.battery-north.magazine, choice: [2, 4, 6]}\n"

@@ -13,6 +13,7 @@ from opencram.errors import InputError
 from opencram.report.outcomes import OUTCOMES, Outcome, Row, Scalar
 from opencram.report.study_statistics import (
     Interval,
+    Key,
     equal_bins,
     interval_of,
     numbers,
@@ -174,7 +175,7 @@ def read_rows(folder: Path) -> list[Row]:
     return rows
 
 
-def _key(row: Row) -> tuple[Scalar, Scalar]:
+def _key(row: Row) -> Key:
     return row["point"], row["seed"]
 
 

@@ -91,7 +91,7 @@ def _came_of_it(data: StudyData) -> Section:
 
 
 def _outcomes(data: StudyData) -> Section:
-    text = f"Means with their {100 * CONFIDENCE:.0f} % intervals: Wilson's for shares of runs, Student's t for the rest."
+    text = f"Means with their {100 * CONFIDENCE:.0f} % intervals: Wilson's for shares of runs, else Student's t."
     if len(data.points) > len(data.series):
         text += " What several points come to together is averaged seed by seed first, for all met the same seeds."
     rows = tuple(

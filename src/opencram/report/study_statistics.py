@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from opencram.report.outcomes import Scalar
 from opencram.tables import FloatArray
 
+Key = tuple[Scalar, Scalar]
+"""The point and the seed of a run."""
+
 CONFIDENCE = 0.95
 FEWEST_IN_BIN = 2
 """Points in a bin on the average: with fewer, what a parameter does cannot be told from what is within a bin."""
@@ -78,16 +81,12 @@ def by_seed(values: Iterable[tuple[Hashable, Scalar]]) -> dict[Hashable, float]:
 
 
 def paired(
-    first: Mapping[Hashable, Scalar], second: Mapping[Hashable, Scalar], confidence: float = CONFIDENCE
+    first: Mapping[Key, Scalar], second: Mapping[Key, Scalar], confidence: float = CONFIDENCE
 ) -> Interval | None:
     """Second minus first, of runs under the same (point, seed): the t interval of the seeds' mean differences."""
     both = [key for key in first if first[key] is not None and second.get(key) is not None]
-    gaps = [(_seed(key), float(second[key] or 0.0) - float(first[key] or 0.0)) for key in both]
+    gaps = [(key[1], float(second[key] or 0.0) - float(first[key] or 0.0)) for key in both]
     return pooled(gaps, confidence)
-
-
-def _seed(key: Hashable) -> Hashable:
-    return key[-1] if isinstance(key, tuple) else key
 
 
 def numbers(values: Iterable[Scalar]) -> list[float]:
@@ -138,4 +137,4 @@ def equal_bins(values: Sequence[float]) -> list[int]:
     number = max(2, min(8, math.isqrt(len(values))))
     bins = np.empty(len(values), np.int64)
     bins[order] = np.arange(len(values)) * number // len(values)
-    return bins.tolist()  # type: ignore[no-any-return]
+    return bins.tolist()

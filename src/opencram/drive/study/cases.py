@@ -12,9 +12,9 @@ from functools import cached_property
 from typing import Any
 
 from opencram.drive.crank import Progress
-from opencram.drive.study.overrides import Change, apply
+from opencram.drive.study.overrides import Change, apply, id_of
 from opencram.drive.study.points import Level, Point, points_of
-from opencram.drive.study.spec import Study, StudyFile
+from opencram.drive.study.spec import Study, StudyFile, Variant
 from opencram.errors import InputError
 from opencram.report.outcomes import Row, Scalar
 from opencram.site import YAML_DOCUMENT, ZONES_DOCUMENT, Site, load_site, site_from_documents
@@ -61,7 +61,9 @@ class Plan:
         self.cases = list(self._cases())
 
     def _cases(self) -> Iterator[Case]:
-        points, variants = points_of(self.study), [v.name for v in self.study.variants] or [None]
+        points = points_of(self.study)
+        variants: list[str | None] = [variant.name for variant in self.study.variants]
+        variants = variants or [None]
         for s, scenario in enumerate(self.study.scenarios):
             for p, levels in enumerate(points):
                 for v, variant in enumerate(variants):
@@ -114,9 +116,15 @@ class Plan:
         changes = list(self._of_variant(case.variant))
         for name, level in case.levels.items():
             loc = self._loc(name, level)
-            for path, at in self.study.vary[name].paths():
-                changes.append(Change("set", path, level.value, loc, ("vary", name, *at)))
+            places = [(path, at) for path, at in self.study.vary[name].paths() if not self._lacks(case.variant, path)]
+            changes += [Change("set", path, level.value, loc, ("vary", name, *at)) for path, at in places]
         return changes
+
+    def _lacks(self, name: str | None, path: str) -> bool:
+        """Whether a variant has taken away what a path is part of, or another one alone has added it."""
+        added = {v.name: any(_leads_to(item, path) for item in _added(v)) for v in self.study.variants}
+        removed = any(_leads_to(gone, path) for v in self.study.variants if v.name == name for gone in v.remove)
+        return not added.get(name or "", False) and (removed or any(added.values()))
 
     def _loc(self, name: str, level: Level) -> Loc:
         way = "values" if self.study.vary[name].values is not None else "choice"
@@ -144,6 +152,16 @@ class Plan:
         """SHA-256 over the files that the study begins with: scenarios, sites and their zones."""
         texts = json.dumps([base.documents for base in self._bases.values()], sort_keys=True)
         return hashlib.sha256(texts.encode()).hexdigest()
+
+
+def _added(variant: Variant) -> Iterator[str]:
+    """The places of the items that a variant adds."""
+    for path, items in variant.add.items():
+        yield from (f"{path}.{id_of(item)}" for item in items)
+
+
+def _leads_to(part: str, path: str) -> bool:
+    return path == part or path.startswith(f"{part}.")
 
 
 class _WrongChange(InputError):

@@ -149,7 +149,7 @@ def _place(here: Any, shape: Shape, steps: list[str], path: str) -> _Place:  # n
 
 def _item(items: list[Any], steps: list[str], path: str) -> tuple[int, int]:
     """Which item of a list the next steps name, and how many of them that takes: an id may have dots of its own."""
-    ids = [_id_of(item) for item in items]
+    ids = [id_of(item) for item in items]
     for used in range(len(steps), 0, -1):
         if (name := ".".join(steps[:used])) in ids:
             return ids.index(name), used
@@ -160,7 +160,8 @@ def _item(items: list[Any], steps: list[str], path: str) -> tuple[int, int]:
     raise InputError(f"found '{steps[0]}' in the path '{path}', expected {what}")
 
 
-def _id_of(item: Any) -> str | None:  # noqa: ANN401
+def id_of(item: Any) -> str | None:  # noqa: ANN401
+    """What an item of a list is named by; None for one without a name."""
     found = [item[key] for key in IDS if key in item] if isinstance(item, dict) else []
     return str(found[0]) if found and isinstance(found[0], str | int) else None
 
@@ -181,7 +182,7 @@ def _default(field: FieldInfo | None) -> Any:  # noqa: ANN401
     """What a key stands for that a file leaves out, as data."""
     value = field.get_default(call_default_factory=True, validated_data={}) if field else None
     if isinstance(value, BaseModel):
-        return value.model_dump(mode="json", exclude_none=True)
+        return value.model_dump(mode="json", exclude_none=True, warnings=False)
     return [] if isinstance(value, tuple) else {}
 
 

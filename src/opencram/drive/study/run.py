@@ -184,7 +184,7 @@ class Table:
         while runs:
             together = next((n for n in range(1, len(runs)) if n == size or runs[n] != runs[0] + n), len(runs))
             chunk, runs = runs[:together], runs[together:]
-            yield Chunk(case.number, chunk[0], texts, tuple(self.plan.seed(k) for k in chunk))
+            yield Chunk(case.number, chunk[0], texts, tuple(self.plan.seed(k) for k in chunk), str(case))
 
 
 def run_trials(

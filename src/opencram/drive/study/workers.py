@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from opencram.drive.trial import run_chunk
@@ -35,6 +36,8 @@ class Chunk:
     """Which of the case's runs comes first."""
     texts: tuple[tuple[str, str], ...]
     seeds: tuple[int, ...]
+    what: str
+    """The case, for people."""
 
 
 Done = tuple[Chunk, list[Row]]
@@ -50,8 +53,11 @@ class Workers:
 
 
 def do(chunk: Chunk) -> Done:
-    """One chunk, wherever this is called."""
-    return chunk, run_chunk(chunk.texts, chunk.seeds)
+    """One chunk, wherever this is called; InputError says of which case it is."""
+    try:
+        return chunk, run_chunk(chunk.texts, chunk.seeds)
+    except InputError as error:
+        raise InputError(f"{chunk.what}: {error}") from None
 
 
 @contextmanager
@@ -78,23 +84,16 @@ def cluster(address: str) -> Iterator[Workers]:
         def work(chunks: Iterable[Chunk]) -> Iterator[Done]:
             from distributed import as_completed
 
-            waiting = iter(chunks)
-            begun = [future for future, _ in zip(_submitted(client, waiting), range(AHEAD * threads), strict=False)]
-            done: Any = as_completed(begun)
+            futures = (client.submit(do, chunk, pure=False) for chunk in chunks)
+            done: Any = as_completed(list(islice(futures, AHEAD * threads)))
             for future in done:
                 yield future.result()
-                for next_one in _submitted(client, waiting):
-                    done.add(next_one)
-                    break
+                for following in islice(futures, 1):
+                    done.add(following)
 
         yield Workers(threads, work)
     finally:
         client.close()
-
-
-def _submitted(client: Client, chunks: Iterator[Chunk]) -> Iterator[Any]:
-    for chunk in chunks:
-        yield client.submit(do, chunk, pure=False)
 
 
 def _client(address: str) -> Client:
