@@ -63,6 +63,7 @@ raids: $(VENV)/.installed ## 1,000 random raids, into docs/warning-performance.m
 	@cd benchmarks && $(abspath $(BIN))/python -m raids --docs ../docs $(RAIDS_ARGS)
 
 study: $(VENV)/.installed ## run a small study: two raids, four seeds each, and its report (under two minutes)
+	@rm -rf runs/study
 	@$(BIN)/opencram study examples/studies/small.yaml --out runs/study
 
 mutants: $(VENV)/.installed-dev ## change the code that warns in one place at a time, into docs/explanation/mutants.md: do its tests notice? (half an hour)
@@ -84,5 +85,5 @@ innocent-sky: $(VENV)/.installed ## a day of birds, aircraft, gunfire and rain, 
 	@cd benchmarks && $(abspath $(BIN))/python -m innocent --out ../runs/innocent-sky.json --docs ../docs $(INNOCENT_ARGS)
 
 clean: ## remove the environment, the caches and the demonstration run
-	rm -rf $(VENV) runs/demo .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf $(VENV) runs/demo runs/study .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

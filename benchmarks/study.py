@@ -1,7 +1,7 @@
 """How many whole raids a study runs in a second, by one process and by two, and where the time of one goes.
 
-A raid: seven rockets, two radars (one looks ten times a second), 120 s, world, pipeline, defence, metrics and row. Rounds
-of one and of two workers take turns, so that whatever else the machine does meets both alike.
+A raid: seven rockets, two radars (one looks ten times a second), 120 s, world, pipeline, defence, metrics and row.
+Rounds of one and of two workers take turns, so that whatever else the machine does meets both alike.
 """
 
 import argparse
@@ -124,7 +124,7 @@ def main() -> None:
     for what, seconds in phases(RAID, range(8)).items():
         print(f"{what}: {spread(seconds, 3)} s")
     with local(2) as hands:  # as a study does it
-        chunks = [Chunk(0, first, texts, tuple(range(first, first + 4))) for first in range(0, 32, 4)]
+        chunks = [Chunk(0, first, texts, tuple(range(first, first + 4)), RAID) for first in range(0, 32, 4)]
         began = time.perf_counter()
         done = sum(len(rows) for _, rows in hands.work(chunks))
         print(f"a study of {done} runs by two workers, chunks of 4: {done / (time.perf_counter() - began):.2f} raids/s")

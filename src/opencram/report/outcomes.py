@@ -133,7 +133,7 @@ def _people(hits: list[_Hit]) -> Row:
     safe = sum(hit.zone.people * hit.hearing for hit in hits if hit.heard_s >= hit.zone.time_to_shelter_s)
     return {
         "people_in_hit_zones": people,
-        "people_warning_s": round(heard, 1),
+        "people_warning_s": round(float(heard), 1),
         "warning_s_per_person": round(heard / people, 3) if people else None,
         "sheltered_share": round(safe / people, 4) if people else None,
     }

@@ -11,11 +11,14 @@ import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opencram.errors import InputError
-from opencram.report.outcomes import Row
+from opencram.report.outcomes import OUTCOMES, Row
 from opencram.report.study_data import ROWS, STUDY, read_rows
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 PARTS = "parts"
 MADE_OF = {
@@ -50,15 +53,27 @@ class StudyFolder:
 
     def finish(self, rows: Sequence[Row], manifest: Mapping[str, Any]) -> None:
         """Write the table, in order of its rows, and take the parts away."""
-        import pyarrow as pa
         import pyarrow.parquet as pq
 
         if not (self.out / ROWS).is_file():
             beside = self.out / f".{ROWS}.part"
-            pq.write_table(pa.Table.from_pylist(list(rows)), beside)
+            pq.write_table(_table(rows), beside)
             beside.replace(self.out / ROWS)
             write_whole(self.out / "manifest.json", json.dumps(manifest, indent=2) + "\n")
         shutil.rmtree(self.out / PARTS, ignore_errors=True)
+
+
+def _table(rows: Sequence[Row]) -> pa.Table:
+    """The rows as a table; a column in which nothing is known has the type that it has elsewhere."""
+    import pyarrow as pa
+
+    table = pa.Table.from_pylist(list(rows))
+    for i, column in enumerate(table.schema):
+        if pa.types.is_null(column.type):
+            share = column.name in OUTCOMES and OUTCOMES[column.name].share
+            kind = pa.string() if column.name == "variant" else pa.bool_() if share else pa.float64()
+            table = table.set_column(i, column.name, table.column(i).cast(kind))
+    return table
 
 
 def write_whole(path: Path, text: str) -> None:

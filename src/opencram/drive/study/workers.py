@@ -6,6 +6,7 @@ Both take chunks of runs and hand back each chunk with its rows, whichever is do
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -85,7 +86,7 @@ def cluster(address: str) -> Iterator[Workers]:
             from distributed import as_completed
 
             futures = (client.submit(do, chunk, pure=False) for chunk in chunks)
-            done: Any = as_completed(list(islice(futures, AHEAD * threads)))
+            done: Any = as_completed(list(islice(futures, AHEAD * threads)), loop=client.loop)
             for future in done:
                 yield future.result()
                 for following in islice(futures, 1):
@@ -97,6 +98,8 @@ def cluster(address: str) -> Iterator[Workers]:
 
 
 def _client(address: str) -> Client:
+    if not re.fullmatch(r"((tcp|tls)://)?[^\s/:]+:\d+", address):
+        raise InputError(f"--scheduler: found '{address}', expected an address such as tcp://10.0.0.5:8786")
     try:
         from distributed import Client
     except ImportError:
