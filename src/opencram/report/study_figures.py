@@ -118,7 +118,8 @@ def _dress(axes: Axes, outcome: Outcome, first: bool, last: bool, parameter: str
     if outcome.share:
         axes.set(ylim=(-0.05, 1.05), yticks=(0, 0.5, 1))
     else:
-        axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+        low, high = axes.get_ylim()
+        axes.set_ylim(min(0.0, low), high + 0.08 * (high - low))
     if first:
         unit = f" ({outcome.unit})" if outcome.unit else ""
         axes.set_title(f"{outcome.label}{unit}", fontsize=FONT_PT, loc="left")
@@ -154,7 +155,7 @@ def differences_figure(data: StudyData) -> str:
         axes.axvline(0.0, color=d.INK, linewidth=0.8)
         axes.set(ylim=(len(lines) - 0.5, -0.5))
         axes.set_yticks(range(len(lines)), names)
-        reach = 1.15 * max([1e-9, *(abs(v) for v in axes.dataLim.intervalx)])
+        reach = 1.15 * max((abs(v) for v in axes.dataLim.intervalx if abs(v) > 1e-9), default=1.0)
         axes.set_xlim(-reach, reach)
         axes.set_title(f"{outcome.label}{f' ({outcome.unit})' if outcome.unit else ''}", fontsize=FONT_PT, loc="left")
     return as_svg(figure, "Differences between variants, with their 95 % intervals")
