@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from opencram.drive.crank import Crank, Progress
 from opencram.drive.known import known_to
 from opencram.drive.run_folder import Origin, RunFolder, RunResult
+from opencram.record.parquet import COLUMNS, TableWriter
 from opencram.site import Site, load_site
 from opencram.state import State
 from opencram.world.scenario import Scenario, load_scenario
@@ -54,9 +56,11 @@ def run_world(world: World, crank: Crank, progress: Progress | None = None) -> N
             progress(0.9 * done, f"{(now_ns - world.start_ns) * 1e-9:.0f} s, {len(crank.said.warnings)} warnings")
 
 
-def simulate_in_memory(scenario: Scenario, site: Site, seed: int) -> tuple[World, Crank]:
-    """The same run with nothing written, for studies and tests."""
+def simulate_in_memory(
+    scenario: Scenario, site: Site, seed: int, tables: Collection[str] = tuple(COLUMNS)
+) -> tuple[World, Crank]:
+    """The same run with nothing written, for studies and tests; `tables` names those that are collected."""
     world = World(scenario, site, seed)
-    crank = Crank(site, State(defended=scenario.defence.value))
+    crank = Crank(site, State(defended=scenario.defence.value), tables=TableWriter(site, only=tables))
     run_world(world, crank)
     return world, crank

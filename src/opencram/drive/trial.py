@@ -10,6 +10,7 @@ from typing import Any
 from opencram.drive.known import known_to
 from opencram.drive.run_folder import Origin, summary_of, tables_in_memory
 from opencram.drive.simulate import simulate_in_memory
+from opencram.report.evidence import Tables
 from opencram.report.outcomes import TRACKING, Row, planning_figures
 from opencram.site import Site, load_site, site_from_documents
 from opencram.world.scenario import Scenario, load_scenario, scenario_from_documents
@@ -38,7 +39,7 @@ def _stage(texts: Texts) -> tuple[Scenario, Site]:
 
 def row_of_run(scenario: Scenario, site: Site, seed: int) -> Row:
     """The row of one run in memory."""
-    world, crank = simulate_in_memory(scenario, site, seed)
+    world, crank = simulate_in_memory(scenario, site, seed, tuple(Tables.__annotations__))
     origin = Origin("simulation", True, scenario.defence.value, scenario.name, seed)
     return row_of(summary_of(crank, origin, tables_in_memory(crank), known_to(world)), site)
 
