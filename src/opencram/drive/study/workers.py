@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -104,9 +105,12 @@ def _client(address: str) -> Client:
         from distributed import Client
     except ImportError:
         raise InputError("--scheduler: found no Dask here, expected it; try: pip install 'opencram[dask]'") from None
+    host, _, port = address.rpartition("/")[2].rpartition(":")
     try:
+        # asked first, for Dask goes on trying where nobody listens
+        socket.create_connection((host, int(port)), ANSWER_WITHIN_S).close()
         return Client(address, timeout=ANSWER_WITHIN_S, set_as_default=False)
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, OverflowError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"--scheduler {address}: found no Dask scheduler there ({reason[:120]})") from None
 
