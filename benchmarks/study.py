@@ -124,7 +124,8 @@ def main() -> None:
     for what, seconds in phases(RAID, range(8)).items():
         print(f"{what}: {spread(seconds, 3)} s")
     with local(2) as hands:  # as a study does it
-        chunks = [Chunk(0, first, texts, tuple(range(first, first + 4)), RAID) for first in range(0, 2 * asked.raids, 4)]
+        firsts = range(0, 2 * asked.raids, 4)
+        chunks = [Chunk(0, first, texts, tuple(range(first, first + 4)), RAID) for first in firsts]
         began = time.perf_counter()
         done = sum(len(rows) for _, rows in hands.work(chunks))
         print(f"a study of {done} runs by two workers, chunks of 4: {done / (time.perf_counter() - began):.2f} raids/s")

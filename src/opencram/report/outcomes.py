@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,9 @@ class Outcome:
     label: str
     unit: str = ""
     share: bool = False
+    least: float = 0.0
+    most: float = math.inf
+    """Between what its mean must lie: the end of an interval that few runs put beyond is no better known."""
 
 
 OUTCOMES: dict[str, Outcome] = {
@@ -34,7 +38,7 @@ OUTCOMES: dict[str, Outcome] = {
     "warning_s_median": Outcome("warning of zones hit, median", "s"),
     "people_warning_s": Outcome("warning heard, times people", "person s"),
     "warning_s_per_person": Outcome("warning heard for each person in zones hit", "s"),
-    "sheltered_share": Outcome("people in zones hit who had time to shelter", "of them"),
+    "sheltered_share": Outcome("people in zones hit who had time to shelter", "of them", most=1.0),
     "intercepted": Outcome("intercepted"),
     "impacts": Outcome("impacts"),
     "impacts_protected": Outcome("impacts in protected zones"),
@@ -51,10 +55,10 @@ OUTCOMES: dict[str, Outcome] = {
     "engaged": Outcome("objects engaged"),
     "launched": Outcome("launched"),
     "gospa_m": Outcome("GOSPA", "m"),
-    "siap_completeness": Outcome("share of objects tracked"),
+    "siap_completeness": Outcome("share of objects tracked", most=1.0),
     "initiation_delay_median_s": Outcome("delay to a confirmed track", "s"),
     "swaps": Outcome("swaps of tracks"),
-    "count_error": Outcome("threats told minus launched"),
+    "count_error": Outcome("threats told minus launched", least=-math.inf),
 }
 """Column -> what it is; what a study's `outcomes` and `stop.metric` may name."""
 

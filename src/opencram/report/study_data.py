@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -105,8 +105,13 @@ class StudyData:
     def interval(self, rows: Sequence[Row], outcome: str) -> Interval | None:
         """An outcome over these rows; of one point by its own kind of interval, of several seed by seed."""
         if len({row["point"] for row in rows}) <= 1:
-            return interval_of([row[outcome] for row in rows], OUTCOMES[outcome].share)
-        return pooled((row["seed"], row[outcome]) for row in rows)
+            found = interval_of([row[outcome] for row in rows], OUTCOMES[outcome].share)
+        else:
+            found = pooled((row["seed"], row[outcome]) for row in rows)
+        if found is None:
+            return None
+        within = OUTCOMES[outcome]
+        return replace(found, low=max(found.low, within.least), high=min(found.high, within.most))
 
     def differences(self) -> list[Difference]:
         """Every pair of variants that is compared, in every scenario, for every outcome."""

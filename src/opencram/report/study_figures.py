@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 COLOURS = (d.BLUE, d.VERMILLION, d.GREEN, d.PURPLE, d.ORANGE, d.SKY)
 MARKS = ("o", "s", "^", "D", "v", "P")
-MOST_SERIES, MOST_COLUMNS = 6, 4
+MOST_SERIES, MOST_COLUMNS, SIDE_BY_SIDE = 6, 4, 2
 """More scenarios with variants, or parameters, are in the tables alone."""
 ROW_IN, LEGEND_IN = 1.35, 0.35
 SPREAD = 0.09
@@ -27,16 +27,17 @@ SPREAD = 0.09
 
 
 def outcomes_figure(data: StudyData) -> str:
-    """A row for each outcome, a column for each parameter; without parameters, one column with a place a series."""
-    columns: Sequence[str | None] = data.parameters[:MOST_COLUMNS] or [None]
-    series = data.series[:MOST_SERIES]
-    rows = len(data.outcomes)
+    """A row for each outcome, a column for each parameter; without parameters, two outcomes side by side."""
+    parameters, series = data.parameters[:MOST_COLUMNS], data.series[:MOST_SERIES]
+    cells = [(name, parameter) for name in data.outcomes for parameter in (parameters or [None])]
+    columns = len(parameters) or SIDE_BY_SIDE
+    rows = -(-len(cells) // columns)
     figure = new_figure(ROW_IN * rows + LEGEND_IN)
-    for i, (name, outcome) in enumerate(data.outcomes.items()):
-        for k, parameter in enumerate(columns):
-            axes = new_axes(figure, rows, len(columns), i * len(columns) + k + 1)
-            _outcome_axes(axes, data, series, name, parameter)
-            _dress(axes, outcome, first=k == 0, last=i == rows - 1, parameter=parameter)
+    for i, (name, parameter) in enumerate(cells):
+        axes = new_axes(figure, rows, columns, i + 1)
+        _outcome_axes(axes, data, series, name, parameter)
+        first = i % columns == 0 or parameter is None
+        _dress(axes, data.outcomes[name], first, i // columns == rows - 1, parameter)
     _legend(figure, series)
     return as_svg(figure, "Outcomes by point, with their 95 % intervals")
 
