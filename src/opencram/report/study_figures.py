@@ -29,7 +29,8 @@ SPREAD = 0.09
 def outcomes_figure(data: StudyData) -> str:
     """A row for each outcome, a column for each parameter; without parameters, two outcomes side by side."""
     parameters, series = data.parameters[:MOST_COLUMNS], data.series[:MOST_SERIES]
-    cells = [(name, parameter) for name in data.outcomes for parameter in (parameters or [None])]
+    across: Sequence[str | None] = parameters or [None]
+    cells = [(name, parameter) for name in data.outcomes for parameter in across]
     columns = len(parameters) or SIDE_BY_SIDE
     rows = -(-len(cells) // columns)
     figure = new_figure(ROW_IN * rows + LEGEND_IN)

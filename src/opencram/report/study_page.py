@@ -95,8 +95,7 @@ def _outcomes(data: StudyData) -> Section:
     if len(data.points) > len(data.series):
         text += " What several points come to together is averaged seed by seed first, for all met the same seeds."
     rows = tuple(
-        (OUTCOMES[name].label, *(told(data.interval(data.rows_of(one), name), name) for one in data.series))
-        for name in data.outcomes
+        (OUTCOMES[name].label, *(_mean(data, data.rows_of(one), name) for one in data.series)) for name in data.outcomes
     )
     picture = Picture("study-outcomes.svg", outcomes_figure(data), "Outcomes by point, with their 95 % intervals")
     return Section("Outcomes", (text,), picture, ("outcome", *(one.label for one in data.series)), rows)
@@ -146,7 +145,7 @@ def _every_point(data: StudyData) -> Section:
     rows = []
     for (scenario, variant, _), own in list(data.points.items())[:MOST_POINTS]:
         case = [str(scenario), *([str(variant)] if with_variant else []), *(shown(own[0][p]) for p in data.parameters)]
-        figures = [told(data.interval(own, name), name) for name in data.outcomes]
+        figures = [_mean(data, own, name) for name in data.outcomes]
         rows.append((*case, str(len(own)), str(own[0]["row"]), *figures))
     left = len(data.points) - len(rows)
     texts = (f"{left} more points are in rows.parquet.",) if left else ()
@@ -186,6 +185,13 @@ def _way(vary: dict[str, Any]) -> str:
 
 
 # ---- numbers ---------------------------------------------------------------------------------------------------------
+
+
+def _mean(data: StudyData, rows: Rows, outcome: str) -> str:
+    """An outcome over these rows, and of how many seeds it is known where that is not all of them."""
+    interval, seeds = data.interval(rows, outcome), len({row["seed"] for row in rows})
+    known = f", {interval.n} of {seeds} seeds" if interval is not None and interval.n < seeds else ""
+    return told(interval, outcome) + known
 
 
 def told(interval: Interval | None, outcome: str) -> str:

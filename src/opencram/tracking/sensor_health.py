@@ -207,8 +207,9 @@ def _nothing_to_judge(health: SensorHealth, now_ns: int, layout: Layout) -> None
 
 def _speaks(health: SensorHealth, now_ns: int, layout: Layout) -> BoolArray:
     """Which sensors are heard and believed."""
-    heard: BoolArray = health.heard_ns >= now_ns - _wait_ns(layout)
-    return heard & (health.now != FROZEN) & (health.now != LYING)
+    heard = health.heard_ns >= now_ns - _wait_ns(layout)
+    speaks: BoolArray = heard & (health.now != FROZEN) & (health.now != LYING)
+    return speaks
 
 
 def _wait_ns(layout: Layout) -> IntArray:

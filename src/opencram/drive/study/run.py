@@ -31,8 +31,8 @@ from opencram.report.outcomes import OUTCOMES, Row, Scalar
 from opencram.report.study_page import by_scenario, figures_of, write_study
 from opencram.report.study_statistics import interval_of
 
-LONGEST_CHUNK = 8
-"""Runs that a worker does before it hands them over: seconds of work at most that a kill can cost each of them."""
+LONGEST_CHUNK = 4
+"""Runs that a worker does before it hands them over: that much work a kill can cost each of them."""
 CHUNKS_EACH = 4
 """Chunks for each worker in a round at least, where there are runs enough: the last one to be done is soon over."""
 
