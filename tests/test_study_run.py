@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from scipy import stats
 
+from opencram.check import check_file
 from opencram.drive.simulate import simulate_in_memory
 from opencram.drive.study.cases import Plan, staged
 from opencram.drive.study.run import run_study
@@ -408,6 +409,8 @@ def test_the_report_shows_points_differences_and_what_matters(tmp_path: Path) ->
     assert mean == pytest.approx(-1.5, abs=0.1)
     assert next(row for row in rows if row[0] == "one – both" and "shelter" in row[2])[3] == "-100 % (-100 to -100)"
     before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    assert check_file(tmp_path / "out") == "the rows of a study, 768 runs of 64 cases"
+    assert check_file(path) == "a study of 1 scenario, 64 cases, 12 runs of each"
     ended = opencram("report", "out", cwd=tmp_path)
     assert ended.stdout.splitlines()[:2] == ["out/study.html", "out/study.md"]
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before

@@ -17,6 +17,8 @@ SUMMARY_KEYS = ("schema", "version", "scenario", "site", "seed", "digest", "coun
 
 def check_file(path: Path) -> str:
     """What the file is, in a few words, and on a line each what to know about it; InputError says what is wrong."""
+    if (path / "study.json").is_file():
+        return _study_folder(path)
     if path.is_dir():
         path = path / "run.json"
     if not path.exists():
@@ -82,6 +84,13 @@ def _study(path: Path) -> str:
     if len(plan.cases) > len(plan.study.scenarios):
         what += f", {_several(len(plan.cases), 'case')}"
     return f"{what}, {_several(plan.runs, 'run')} of each"
+
+
+def _study_folder(path: Path) -> str:
+    from opencram.report.study_data import load_study_data
+
+    data = load_study_data(path)
+    return f"the rows of a study, {_several(len(data.rows), 'run')} of {_several(len(data.points), 'case')}"
 
 
 def _facts(path: Path) -> str:
