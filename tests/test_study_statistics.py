@@ -52,6 +52,8 @@ def test_points_are_pooled_by_seed() -> None:
     assert plain is not None
     assert (found.low, found.high, found.n) == pytest.approx((low, high, 8), rel=1e-12)
     assert found.high - found.low > 2.0 * (plain.high - plain.low)
+    yes = [(seed, point < 8) for point in range(10) for seed in range(5)]
+    assert pooled(yes, share=True) == wilson(4, 5)  # eight in ten of each seed: as good as four seeds of five
 
 
 def test_a_paired_difference_is_scipys() -> None:

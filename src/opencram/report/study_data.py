@@ -107,7 +107,7 @@ class StudyData:
         if len({row["point"] for row in rows}) <= 1:
             found = interval_of([row[outcome] for row in rows], OUTCOMES[outcome].share)
         else:
-            found = pooled((row["seed"], row[outcome]) for row in rows)
+            found = pooled(((row["seed"], row[outcome]) for row in rows), OUTCOMES[outcome].share)
         if found is None:
             return None
         within = OUTCOMES[outcome]

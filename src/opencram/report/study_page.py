@@ -92,6 +92,7 @@ def _came_of_it(data: StudyData) -> Section:
 
 def _outcomes(data: StudyData) -> Section:
     text = f"Means with their {100 * CONFIDENCE:.0f} % intervals: Wilson's for shares of runs, else Student's t."
+    text += " No width at all says no more than that all runs were alike."
     if len(data.points) > len(data.series):
         text += " What several points come to together is averaged seed by seed first, for all met the same seeds."
     rows = tuple(

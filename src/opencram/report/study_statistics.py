@@ -34,8 +34,11 @@ class Interval:
     n: int
 
 
-def wilson(successes: int, n: int, confidence: float = CONFIDENCE) -> Interval:
-    """A share's score interval (Wilson, 1927, Journal of the American Statistical Association 22, 209)."""
+def wilson(successes: float, n: int, confidence: float = CONFIDENCE) -> Interval:
+    """A share's score interval (Wilson, 1927, Journal of the American Statistical Association 22, 209).
+
+    `successes` may be the sum of n shares, which vary less than as many single runs: the interval is rather too wide.
+    """
     from scipy.special import ndtri
 
     z = float(ndtri(0.5 + 0.5 * confidence))
@@ -66,9 +69,14 @@ def interval_of(values: Iterable[Scalar], share: bool, confidence: float = CONFI
     return mean_interval(known, confidence)
 
 
-def pooled(values: Iterable[tuple[Hashable, Scalar]], confidence: float = CONFIDENCE) -> Interval | None:
+def pooled(
+    values: Iterable[tuple[Hashable, Scalar]], share: bool = False, confidence: float = CONFIDENCE
+) -> Interval | None:
     """The interval of (seed, value) of several points together: the mean over seeds of each seed's own mean."""
-    return mean_interval(list(by_seed(values).values()), confidence)
+    means = list(by_seed(values).values())
+    if share:
+        return wilson(sum(means), len(means), confidence) if means else None
+    return mean_interval(means, confidence)
 
 
 def by_seed(values: Iterable[tuple[Hashable, Scalar]]) -> dict[Hashable, float]:
@@ -86,7 +94,7 @@ def paired(
     """Second minus first, of runs under the same (point, seed): the t interval of the seeds' mean differences."""
     both = [key for key in first if first[key] is not None and second.get(key) is not None]
     gaps = [(key[1], float(second[key] or 0.0) - float(first[key] or 0.0)) for key in both]
-    return pooled(gaps, confidence)
+    return pooled(gaps, confidence=confidence)
 
 
 def numbers(values: Iterable[Scalar]) -> list[float]:

@@ -58,8 +58,8 @@ class StudyFolder:
         if not (self.out / ROWS).is_file():
             beside = self.out / f".{ROWS}.part"
             pq.write_table(_table(rows), beside)
-            beside.replace(self.out / ROWS)
             write_whole(self.out / "manifest.json", json.dumps(manifest, indent=2) + "\n")
+            beside.replace(self.out / ROWS)
         shutil.rmtree(self.out / PARTS, ignore_errors=True)
 
 
@@ -95,8 +95,8 @@ def _refuse_others(out: Path, made_of: Mapping[str, str]) -> None:
     """A folder with anything but this very study in it is left alone."""
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out}: found a file, expected a folder")
-    if not out.is_dir() or not any(out.iterdir()):
-        return
+    if not out.is_dir() or all(path.name == PARTS or path.name.startswith(".") for path in out.iterdir()):
+        return  # new, or begun by a study that was killed before it had said what it was
     try:
         earlier = json.loads((out / STUDY).read_text("utf-8"))["made_of"]
     except (OSError, ValueError, KeyError, TypeError):
