@@ -41,7 +41,7 @@ variants: [{name: as-it-is}, {name: no-defence, remove: [site.effectors]}]
 QUICK = """
 name: quick
 scenarios: [baghdad-2021-12-19]
-runs: 3
+runs: 2
 vary: {detection: {path: site.sensors.counter-mortar-radar.detection, values: [0.5, 0.9]}}
 variants: [{name: as-it-is, set: {scenario.duration_s: 40}}, {name: alone, remove: [site.effectors], set: {scenario.duration_s: 40}}]
 """  # noqa: E501
@@ -240,7 +240,7 @@ def test_a_row_is_run_again_alone(whole: Path, tmp_path: Path) -> None:
         if value is not None
     )
     summary = json.loads((tmp_path / "seven" / "run.json").read_text())
-    assert (summary["digest"], summary["seed"], row["variant"]) == (row["digest"], 1, "as-it-is")
+    assert (summary["digest"], summary["seed"], row["variant"]) == (row["digest"], 1, "alone")
     assert (tmp_path / "seven" / "report.html").is_file()
     again = opencram("replay", tmp_path / "seven" / "recording.mcap", "--out", "again", "--json", cwd=tmp_path)
     assert json.loads(again.stdout)["digest"] == row["digest"]
@@ -284,7 +284,7 @@ def test_a_dask_cluster_gives_the_same_table(whole: Path, tmp_path: Path) -> Non
         (["--scheduler", "tcp://127.0.0.1:9"], "--scheduler tcp://127.0.0.1:9: found no Dask scheduler there"),
         (["--scheduler", "nonsense://x"], "--scheduler: found 'nonsense://x', expected an address such as tcp://"),
         (["--scheduler", "tcp://127.0.0.1:9", "--workers", "2"], "--workers: found it with --scheduler"),
-        (["--row", "12"], "--row: found 12, expected a number below 12"),
+        (["--row", "8"], "--row: found 8, expected a number below 8"),
     ],
 )
 def test_a_wrong_option_is_one_sentence(tmp_path: Path, args: list[str], said: str) -> None:
@@ -321,9 +321,8 @@ def test_a_rows_columns_are_the_ones_that_are_told_of(whole: Path) -> None:
 def test_planners_figures_of_a_run_worked_out_from_its_truth() -> None:
     """From the world's own objects and the warnings as they were given, not from the summary."""
     scenario, site = load_scenario("baghdad-2021-12-19"), load_site("baghdad-embassy")
-    seed = next(s for s in range(9) if row_of_run(scenario, site, s)["impacts"])
-    row = row_of_run(scenario, site, seed)
-    world, crank = simulate_in_memory(scenario, site, seed)
+    row = next(row for row in (row_of_run(scenario, site, seed) for seed in range(9)) if row["impacts"])
+    world, crank = simulate_in_memory(scenario, site, int(row["seed"] or 0))
     hits: dict[str, int] = {}
     for thing in world.objects():
         for zone in thing.zones:

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import re
+import signal
 import socket
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from itertools import islice
+from multiprocessing import parent_process
 from typing import TYPE_CHECKING, Any
 
 from opencram.drive.trial import run_chunk
@@ -56,10 +59,17 @@ class Workers:
 
 def do(chunk: Chunk) -> Done:
     """One chunk, wherever this is called; InputError says of which case it is."""
+    _leave_ctrl_c_to_the_command()
     try:
         return chunk, run_chunk(chunk.texts, chunk.seeds)
     except InputError as error:
         raise InputError(f"{chunk.what}: {error}") from None
+
+
+def _leave_ctrl_c_to_the_command() -> None:
+    """A terminal sends it to all its processes; the command ends its workers, which have nothing to say of it."""
+    if parent_process() is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextmanager
