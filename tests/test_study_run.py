@@ -22,7 +22,7 @@ from opencram.drive.simulate import simulate_in_memory
 from opencram.drive.study.cases import Plan, staged
 from opencram.drive.study.run import run_study
 from opencram.drive.study.spec import load_study
-from opencram.drive.study.workers import Chunk, Work, Workers, local, program_digest
+from opencram.drive.study.workers import Chunk, Work, Workers, _check_workers, local, program_digest
 from opencram.drive.trial import row_of_run
 from opencram.errors import InputError
 from opencram.report.metrics import alarm_person_min
@@ -300,6 +300,40 @@ def test_without_dask_the_option_is_one_sentence(tmp_path: Path, monkeypatch: py
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(InputError, match=r"found no Dask here, expected it; try: pip install 'opencram\[dask\]'"):
         run_study(study(tmp_path, QUICK), tmp_path / "out", None, cluster("tcp://127.0.0.1:9"))
+
+
+class Cluster:
+    """As much of a Dask client as is asked before any work is handed out."""
+
+    def __init__(self, told: object) -> None:
+        self.told = told
+
+    def wait_for_workers(self, n: int, timeout: float) -> None:
+        if self.told is None:
+            raise TimeoutError(f"only 0 of {n} workers after {timeout} s")
+
+    def run(self, _: object) -> object:
+        if isinstance(self.told, Exception):
+            raise self.told
+        return self.told
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        (None, "found a scheduler without workers, expected one or more"),
+        (Exception("ModuleNotFoundError(\n'opencram')"), "found a worker without this opencram (ModuleNotFoundError("),
+        (
+            {"tcp://a:1": program_digest(), "tcp://b:2": "older"},
+            "found another opencram at tcp://b:2, expected the same",
+        ),
+    ],
+)
+def test_a_cluster_that_cannot_do_it_is_one_sentence(told: object, said: str) -> None:
+    with pytest.raises(InputError, match=re.escape(f"--scheduler tcp://c:3: {said}")) as raised:
+        _check_workers(Cluster(told), "tcp://c:3")
+    assert "\n" not in str(raised.value)
+    _check_workers(Cluster({"tcp://a:1": program_digest()}), "tcp://c:3")
 
 
 def test_the_program_is_known_by_its_files() -> None:

@@ -133,8 +133,9 @@ def _check_workers(client: Client, address: str) -> None:
         raise InputError(f"--scheduler {address}: found a scheduler without workers, expected one or more") from None
     try:
         theirs = client.run(program_digest)
-    except (ImportError, AttributeError) as error:
-        raise InputError(f"--scheduler {address}: found a worker without this opencram ({error})") from None
+    except Exception as error:  # Dask has no other name for what a worker cannot load
+        reason = " ".join(str(error).split())[:120]
+        raise InputError(f"--scheduler {address}: found a worker without this opencram ({reason})") from None
     for worker, digest in sorted(theirs.items()):
         if digest != program_digest():
             raise InputError(f"--scheduler {address}: found another opencram at {worker}, expected the same everywhere")
