@@ -6,7 +6,7 @@ PYTEST_ARGS ?=
 DEMO = baghdad-2020-11-17
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-sirens live vendor pictures test lint accuracy bench salvos raids mutants \
+.PHONY: help install demo demo-sirens live vendor pictures test lint accuracy bench salvos raids mutants study \
         innocent-sky soak overload incidents clean
 
 help: ## what can be made
@@ -62,6 +62,10 @@ salvos: $(VENV)/.installed ## salvos of 7 and 50 rockets, 100 seeds each, into d
 raids: $(VENV)/.installed ## 1,000 random raids, into docs/warning-performance.md: warned in time, and for nothing? (an hour; goes on where it was stopped)
 	@cd benchmarks && $(abspath $(BIN))/python -m raids --docs ../docs $(RAIDS_ARGS)
 
+study: $(VENV)/.installed ## run a small study: two raids, four seeds each, and its report (under two minutes)
+	@rm -rf runs/study
+	@$(BIN)/opencram study examples/studies/small.yaml --out runs/study
+
 mutants: $(VENV)/.installed-dev ## change the code that warns in one place at a time, into docs/explanation/mutants.md: do its tests notice? (half an hour)
 	@$(BIN)/python scripts/mutants.py
 
@@ -75,11 +79,11 @@ incidents: $(VENV)/.installed ## the six incidents, 200 seeds each, into docs/in
 	@$(BIN)/opencram study examples/studies/incidents.yaml --out runs/incidents
 	@mkdir -p docs/incidents
 	@cp runs/incidents/study.md docs/incidents/README.md
-	@cp runs/incidents/study.svg docs/incidents/study.svg
+	@cp runs/incidents/study*.svg docs/incidents/
 
 innocent-sky: $(VENV)/.installed ## a day of birds, aircraft, gunfire and rain, into docs/innocent-sky.md: does anything sound? (two hours)
 	@cd benchmarks && $(abspath $(BIN))/python -m innocent --out ../runs/innocent-sky.json --docs ../docs $(INNOCENT_ARGS)
 
 clean: ## remove the environment, the caches and the demonstration run
-	rm -rf $(VENV) runs/demo .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf $(VENV) runs/demo runs/study .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

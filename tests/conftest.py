@@ -16,7 +16,7 @@ kernel forbids."""
 
 LONGEST = (
     "test_innocent_hour.py", "test_raids.py", "test_innocent_sky.py", "test_commands.py", "test_accuracy.py",
-    "test_cap_scenarios.py", "test_access.py", "test_serve.py",
+    "test_study_run.py", "test_cap_scenarios.py", "test_access.py", "test_serve.py",
 )  # fmt: skip
 """Files that take longest, begun first: a file's tests share what it sets up, so each file is run by one process."""
 

@@ -138,13 +138,24 @@ def test_every_key_of_a_site_has_its_entry() -> None:
 
 
 def test_every_key_of_a_study_has_its_entry() -> None:
-    from opencram.drive.study import Study
+    from opencram.drive.study.spec import Study
 
     check_keys("study.md", Study)
 
 
+def test_the_columns_of_a_studys_row_have_their_entry() -> None:
+    from opencram.drive.study.spec import TAKEN
+    from opencram.report.outcomes import COUNTED, OTHERS, OUTCOMES, PLANNING
+
+    assert_same("study.md", "A row", {*TAKEN, *COUNTED, *OTHERS}, section("study.md", "A row"))
+    assert_same("study.md", "For planners", set(PLANNING), section("study.md", "For planners"))
+    told = (REFERENCE / "study.md").read_text(encoding="utf-8").split("## Outcomes")[1].split("\n## ")[0]
+    names = set(re.findall(r"`([^`]+)`", told)) - {"outcomes", "stop.metric"}
+    assert_same("study.md", "Outcomes", set(OUTCOMES), names)
+
+
 def test_the_metrics_in_a_studys_row_have_their_entry() -> None:
-    from opencram.drive.trial import TRACKING
+    from opencram.report.outcomes import TRACKING
 
     assert_same("study.md", "Tracking in a row", set(TRACKING), section("study.md", "Tracking in a row"))
 

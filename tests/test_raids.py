@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from opencram.drive.simulate import simulate_in_memory
-from opencram.drive.study import run_trials
+from opencram.drive.study.run import run_trials
 from opencram.drive.trial import Row
 from opencram.newsite import write_new_site
 from opencram.pipeline import step

@@ -17,6 +17,8 @@ SUMMARY_KEYS = ("schema", "version", "scenario", "site", "seed", "digest", "coun
 
 def check_file(path: Path) -> str:
     """What the file is, in a few words, and on a line each what to know about it; InputError says what is wrong."""
+    if (path / "study.json").is_file():
+        return _study_folder(path)
     if path.is_dir():
         path = path / "run.json"
     if not path.exists():
@@ -29,7 +31,7 @@ def check_file(path: Path) -> str:
 
 def _yaml(path: Path) -> str:
     """A YAML file is taken for what it has most keys of."""
-    from opencram.drive.study import Study
+    from opencram.drive.study.spec import Study
     from opencram.report.facts import FactsFile
     from opencram.report.ledger import Ledger
     from opencram.site import Site
@@ -73,10 +75,22 @@ def _scenario(path: Path) -> str:
 
 
 def _study(path: Path) -> str:
-    from opencram.drive.study import load_study
+    from opencram.drive.study.cases import Plan
+    from opencram.drive.study.spec import load_study
 
-    study = load_study(path)
-    return f"a study of {_several(len(study.scenarios), 'scenario')}, {_several(study.runs, 'run')} of each"
+    plan = Plan(load_study(path), None)
+    plan.check()
+    what = f"a study of {_several(len(plan.study.scenarios), 'scenario')}"
+    if len(plan.cases) > len(plan.study.scenarios):
+        what += f", {_several(len(plan.cases), 'case')}"
+    return f"{what}, {_several(plan.runs, 'run')} of each"
+
+
+def _study_folder(path: Path) -> str:
+    from opencram.report.study_data import load_study_data
+
+    data = load_study_data(path)
+    return f"the rows of a study, {_several(len(data.rows), 'run')} of {_several(len(data.points), 'case')}"
 
 
 def _facts(path: Path) -> str:

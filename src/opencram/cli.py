@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import typer
 
 from opencram import __version__
+from opencram.drive.study.command import study
 from opencram.errors import InputError, RunError
 from opencram.serve import DEFAULT_HTTP
 from opencram.serve.access.commands import audit, tokens, users
@@ -115,7 +116,7 @@ def replay(
 
 @app.command(epilog="Example: opencram report runs/demo --lang fr --facts facts.yaml")
 def report(
-    run_dir: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="The folder of an earlier run or replay.")],
+    run_dir: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="The folder of an earlier run, replay or study.")],
     lang: Lang = "en",
     pdf: Annotated[
         bool, typer.Option("--pdf", help="Write report.pdf too (needs: pip install opencram[pdf]).")
@@ -128,6 +129,8 @@ def report(
     ] = None,
 ) -> None:
     """Write the report and the communiqués of a run again, with facts entered afterwards or in another language."""
+    if (run_dir / "study.json").is_file():
+        return _report_study(run_dir, facts or ledger, pdf, lang)
     from opencram.report.render import render_report
 
     if not (run_dir / "run.json").is_file():
@@ -136,24 +139,16 @@ def report(
         typer.echo(path)
 
 
-@app.command(epilog="Example: opencram study examples/studies/small.yaml --out runs/study --runs 200")
-def study(
-    spec: Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="What is varied, and how often it is run.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder for the results.")],
-    runs: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Runs of each case, in place of the file's number.")
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Processes; as many as there are processors when not given.")
-    ] = None,
-) -> None:
-    """Run a scenario many times and summarise what came of it. The rows do not depend on --workers."""
-    from opencram.drive.study import run_study
-    from opencram.terminal import print_study, progress_line
+def _report_study(folder: Path, entered: Path | None, pdf: bool, lang: str) -> None:
+    from opencram.report.study_page import write_study
 
-    with progress_line() as progress:
-        result = run_study(spec, out, runs, workers or os.cpu_count() or 1, progress)
-    print_study(result.summary, out)
+    if entered or pdf or lang != "en":
+        raise InputError(f"{folder}: found a study, whose report is in English and takes no other options")
+    for path in write_study(folder):
+        typer.echo(path)
+
+
+app.command(epilog="Example: opencram study examples/studies/small.yaml --out runs/study --runs 200")(study)
 
 
 @app.command(epilog="Example: opencram serve baghdad-embassy --play baghdad-2020-11-17")

@@ -61,7 +61,7 @@ class Table:
                 )
 
     def __len__(self) -> int:
-        return len(getattr(self, self.columns()[0][0]))
+        return len(next(iter(self.__dict__.values())))
 
     @classmethod
     def empty(cls) -> Self:
@@ -88,11 +88,11 @@ class Table:
         rows = sum(len(part) for part in filled)
         if rows > cls.MAX_ROWS:
             raise ValueError(f"{cls.__name__}: {rows} rows, at most {cls.MAX_ROWS}")
-        return cls._of({name: np.concatenate([getattr(p, name) for p in filled]) for name, _, _ in cls.columns()})
+        return cls._of({name: np.concatenate([p.__dict__[name] for p in filled]) for name, _, _ in cls.columns()})
 
     def take(self, rows: IntArray | BoolArray) -> Self:
         """The rows picked by an index array or a mask."""
-        return self._of({name: getattr(self, name)[rows] for name, _, _ in self.columns()})
+        return self._of({name: column[rows] for name, column in self.__dict__.items()})
 
 
 @dataclass(frozen=True, eq=False)

@@ -74,14 +74,15 @@ def counts_sentence(counts: Mapping[str, int | None]) -> str:
     return ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in counts.items() if n is not None) + "."
 
 
-def print_study(summary: Mapping[str, Any], out: Path) -> None:
-    """Print a study's summary, one line per figure, and where its rows are."""
+def print_study(summary: Mapping[str, Any], out: Path, page: Path) -> None:
+    """Print a study's summary, one line per figure, and where its rows and its report are."""
     table = _table("Study", ("figure", "value"))
     for name, value in summary.items():
         table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
     console = _console()
     console.print(table)
     console.print(f"Results: {out}", soft_wrap=True)
+    console.print(f"Report: {page}", soft_wrap=True)
 
 
 def print_rows(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

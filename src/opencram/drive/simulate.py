@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from opencram.drive.crank import Crank, Progress
 from opencram.drive.known import known_to
 from opencram.drive.run_folder import Origin, RunFolder, RunResult
+from opencram.record.parquet import COLUMNS, TableWriter
 from opencram.site import Site, load_site
 from opencram.state import State
 from opencram.world.scenario import Scenario, load_scenario
@@ -20,7 +22,13 @@ def simulate(
 ) -> RunResult:
     """Run a scenario (built-in name or YAML path) at its site, or at another, and write the run folder `out`."""
     scenario = load_scenario(scenario_name)
-    site = load_site(site_name or scenario.site)
+    return simulate_in_folder(scenario, load_site(site_name or scenario.site), out, seed, lang, progress)
+
+
+def simulate_in_folder(
+    scenario: Scenario, site: Site, out: Path, seed: int, lang: str, progress: Progress | None = None
+) -> RunResult:
+    """Run a scenario that is loaded at a site that is, and write the run folder `out`."""
     world = World(scenario, site, seed)
     origin = Origin("simulation", True, scenario.defence.value, scenario.name, seed)
     with RunFolder(out, site, State(defended=origin.defended), origin, scenario.documents()) as folder:
@@ -48,9 +56,11 @@ def run_world(world: World, crank: Crank, progress: Progress | None = None) -> N
             progress(0.9 * done, f"{(now_ns - world.start_ns) * 1e-9:.0f} s, {len(crank.said.warnings)} warnings")
 
 
-def simulate_in_memory(scenario: Scenario, site: Site, seed: int) -> tuple[World, Crank]:
-    """The same run with nothing written, for studies and tests."""
+def simulate_in_memory(
+    scenario: Scenario, site: Site, seed: int, tables: Collection[str] = tuple(COLUMNS)
+) -> tuple[World, Crank]:
+    """The same run with nothing written, for studies and tests; `tables` names those that are collected."""
     world = World(scenario, site, seed)
-    crank = Crank(site, State(defended=scenario.defence.value))
+    crank = Crank(site, State(defended=scenario.defence.value), tables=TableWriter(site, only=tables))
     run_world(world, crank)
     return world, crank

@@ -7,7 +7,7 @@ null. Rows are ordered by time, then by track (or what else tells rows apart).
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -118,9 +118,10 @@ class TableWriter:
     """Collects the tables of a run and writes them.
 
     With `spill` (a folder) rows go to unfinished files there as the run goes on; without, all are kept in memory.
+    `only` names the tables that are collected.
     """
 
-    def __init__(self, site: Site, spill: Path | None = None) -> None:
+    def __init__(self, site: Site, spill: Path | None = None, only: Collection[str] = tuple(COLUMNS)) -> None:
         self._view = _View.of(site)
         columns_of: dict[str, Callable[[list[Any]], Columns]] = {
             "plots": lambda parts: _plots(Plots.concat(parts), self._view),
@@ -132,12 +133,13 @@ class TableWriter:
             "warnings": _decisions,
             "engagements": _decisions,
         }
-        self._spools = {name: _Spool(name, columns_of[name], spill) for name in COLUMNS}
+        self._spools = {name: _Spool(name, columns_of[name], spill) for name in COLUMNS if name in only}
+        self._as_they_are = [name for name in self._spools if name not in ("truth", "impacts")]
         self._truth_known = False
 
     def add(self, outbox: Outbox) -> None:
         """Take in what came of the next tick."""
-        for name in ("plots", "tracks", "hypotheses", "threats", "warnings", "engagements"):
+        for name in self._as_they_are:
             part = getattr(outbox, name)
             self._spools[name].add(part, len(part))
         if len(outbox.impacts):

@@ -109,8 +109,13 @@ def quality(summary: Row, errors: Sequence[Error], people: Mapping[str, int], pl
         error_last_m=_median([float(e.error_m[-1]) for e in errors]),
         inside_95=float(inside.mean()) if len(inside) else None,
         launch_error_m=_launch_error_m(summary, places),
-        alarm_person_min=sum(_alarm_s(z, summary["end"]) * people.get(z["id"], 0) for z in summary["zones"]) / 60.0,
+        alarm_person_min=alarm_person_min(summary, people),
     )
+
+
+def alarm_person_min(summary: Row, people: Mapping[str, int]) -> float:
+    """How long zones were under alarm, times the people in each, in minutes."""
+    return sum(_alarm_s(z, summary["end"]) * people.get(z["id"], 0) for z in summary["zones"]) / 60.0
 
 
 def never_tracked(summary: Row) -> list[str]:

@@ -16,11 +16,13 @@ FILES = {
     "report.pdf": "application/pdf",
     "communique.en.txt": "text/plain",
     "communique.fr.txt": "text/plain",
+    "study.html": "text/html",
     "study.md": "text/plain",
     "study.svg": "image/svg+xml",
 }
 """What a run or a study has for people to read."""
-FIRST = ("report.html", "study.md")
+FIRST = ("report.html", "study.html", "study.md")
+"""The first of these that a folder has is its report."""
 MOST = 200
 CLOSED = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; sandbox"
 """A report carries its own styles, runs no script and asks for nothing."""
@@ -58,10 +60,10 @@ def _file(folder: Path | None, run: str, file: str) -> Path | None:
 
 def found(folder: Path | None) -> list[Report]:
     """The reports of a folder's folders, the newest first."""
-    listed = []
+    listed: dict[str, Report] = {}
     for first in FIRST:
         for path in folder.glob(f"*/{first}") if folder is not None else ():
-            time_ms = round(path.stat().st_mtime * 1e3)
+            name, time_ms = path.parent.name, round(path.stat().st_mtime * 1e3)
             kind = "study" if first.startswith("study") else "run"
-            listed.append(Report(path.parent.name, kind, time_ms, f"/reports/{path.parent.name}/{first}"))
-    return sorted(listed, key=lambda one: -one.time_ms)[:MOST]
+            listed.setdefault(name, Report(name, kind, time_ms, f"/reports/{name}/{first}"))
+    return sorted(listed.values(), key=lambda one: -one.time_ms)[:MOST]

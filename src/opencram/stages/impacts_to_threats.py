@@ -159,12 +159,16 @@ def impacts_to_threats(
 
 def _newest(tracks: Tracks) -> Tracks:
     """One row per track, the last of each: several scans may have ended in one tick."""
+    if not len(tracks):
+        return tracks
     last = {int(track): row for row, track in enumerate(tracks.track)}
     return tracks.take(np.array(sorted(last.values()), np.int64))
 
 
 def _newest_of_class(hypotheses: Hypotheses) -> Hypotheses:
     """The rows of each track's newest time, the last of each class."""
+    if not len(hypotheses):
+        return hypotheses
     newest: dict[int, int] = {}
     for track, time_ns in zip(hypotheses.track.tolist(), hypotheses.time_ns.tolist(), strict=True):
         newest[track] = max(time_ns, newest.get(track, time_ns))
@@ -208,6 +212,8 @@ def _renew(
     state: ThreatsState, tracks: Tracks, hypotheses: Hypotheses, impacts: Impacts, site: Site, now_ns: int
 ) -> None:
     """Replace the predictions of what was measured anew; the others stand until they expire."""
+    if not len(tracks) and not len(hypotheses) and not len(state.objects.rows):
+        return
     layout = layout_of(site)
     moved = tracks.track[(tracks.model == OTHER) & (tracks.plot >= 0)]
     stale = np.isin(state.objects.rows.track, np.concatenate([hypotheses.track, moved]))
@@ -247,6 +253,8 @@ def _falling(
     state: ThreatsState, tracks: Tracks, hypotheses: Hypotheses, impacts: Impacts, layout: Layout, now_ns: int
 ) -> Standing:
     """Threats of all tracks that have hypotheses, from the mixture over what each may be."""
+    if not len(hypotheses):
+        return Standing()
     harmful = np.array([_classes()[c].family != "innocent" for c in hypotheses.cls.tolist()], np.bool_)
     found = hypotheses.take(harmful & np.isfinite(hypotheses.impact_enu_m).all(axis=1))
     if not len(found):
@@ -355,9 +363,11 @@ def _level(vel_enu_mps: FloatArray) -> bool:
 
 def _drone_rows(tracks: Tracks) -> list[int]:
     """Rows of confirmed, newly measured, non-ballistic tracks that are drones or may be one."""
+    seen = (tracks.status == CONFIRMED) & (tracks.model == OTHER) & (tracks.plot >= 0)
+    if not seen.any():
+        return []
     drone = np.isin(tracks.cls, [class_index("drone"), class_index("quadcopter")])
     unknown = (tracks.cls == UNKNOWN) & (tracks.mean[:, 2] < DRONE_CEILING_M)
-    seen = (tracks.status == CONFIRMED) & (tracks.model == OTHER) & (tracks.plot >= 0)
     return [int(row) for row in np.flatnonzero(seen & (drone | unknown))]
 
 

@@ -437,6 +437,8 @@ def news(state: Registration, now_ns: int, layout: Layout) -> list[Health]:
         if not len(state.applied):
             continue
         now, before = state.applied[sensor], state.told[sensor]
+        if (now == before).all():
+            continue
         if now.any() != before.any() or _steps(now - before, sensor, layout) > TELL:
             told.append(Health(time_ns=now_ns, component=name, state="registration", detail=_detail(state, sensor)))
             state.told[sensor] = now

@@ -156,6 +156,9 @@ def watch(health: SensorHealth, tracks: Tracks, scan: Plots, layout: Layout) -> 
     sensor, now_ns = int(scan.sensor[0]), int(scan.time_ns.max())
     health.heard_ns[sensor] = max(int(health.heard_ns[sensor]), now_ns)
     _note_tracks(health, tracks, sensor)
+    if not len(health.track):
+        _nothing_to_judge(health, now_ns, layout)
+        return
     _keep(health, health.time_ns >= now_ns - LOST_NS)
     for s in range(len(layout.update_ns)):
         inside = layout.covered(s, _at(health, now_ns)).astype(np.bool_)
@@ -167,6 +170,8 @@ def watch(health: SensorHealth, tracks: Tracks, scan: Plots, layout: Layout) -> 
 def _note_tracks(health: SensorHealth, tracks: Tracks, sensor: int) -> None:
     row_of = {track: row for row, track in enumerate(health.track.tolist())}
     used = np.flatnonzero((tracks.status == CONFIRMED) & (tracks.plot >= 0) & ~tracks.debris)
+    if not len(used):
+        return
     fresh = [i for i in used.tolist() if int(tracks.track[i]) not in row_of]
     n, s = len(fresh), len(health.now)
     health.track = np.concatenate([health.track, tracks.track[fresh]])
@@ -194,10 +199,27 @@ def _at(health: SensorHealth, now_ns: int) -> FloatArray:
     return at
 
 
+def _nothing_to_judge(health: SensorHealth, now_ns: int, layout: Layout) -> None:
+    """What `_judge` comes to where nothing is tracked: whoever speaks is not spoken against."""
+    speaks = _speaks(health, now_ns, layout)
+    health.since_ns[speaks], health.now[speaks] = 0, OK
+
+
+def _speaks(health: SensorHealth, now_ns: int, layout: Layout) -> BoolArray:
+    """Which sensors are heard and believed."""
+    heard = health.heard_ns >= now_ns - _wait_ns(layout)
+    speaks: BoolArray = heard & (health.now != FROZEN) & (health.now != LYING)
+    return speaks
+
+
+def _wait_ns(layout: Layout) -> IntArray:
+    """How long a sensor may miss what others see."""
+    return np.maximum(MISSED_UPDATES * layout.update_ns, MISSED_NS)
+
+
 def _judge(health: SensorHealth, now_ns: int, layout: Layout) -> None:
     """What each sensor looks like by what it sees and what the others see."""
-    wait_ns = np.maximum(MISSED_UPDATES * layout.update_ns, MISSED_NS)
-    speaks = (health.heard_ns >= now_ns - wait_ns) & ~np.isin(health.now, (FROZEN, LYING))
+    wait_ns, speaks = _wait_ns(layout), _speaks(health, now_ns, layout)
     seen = (health.by_ns >= now_ns - wait_ns) & speaks
     since = np.maximum(health.by_ns, health.inside_ns)
     unseen = (health.inside_ns > 0) & speaks & (now_ns - since > wait_ns)

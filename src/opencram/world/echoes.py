@@ -39,9 +39,9 @@ class Echoes:
 
     def take(self, rows: Any) -> Echoes:  # noqa: ANN401
         """Some of the rows."""
-        return Echoes(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+        return Echoes(*[column[rows] for column in self.__dict__.values()])
 
     @classmethod
     def together(cls, parts: Sequence[Echoes]) -> Echoes:
         """The rows of all of them."""
-        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__dataclass_fields__))
+        return cls(*map(np.concatenate, zip(*[part.__dict__.values() for part in parts], strict=True)))

@@ -49,7 +49,7 @@ class Sky:
 
     def alive(self, time_ns: int) -> Ints:
         """The numbers of the bodies that fly at a time."""
-        return np.flatnonzero((self.start_ns <= time_ns) & (time_ns < self.end_ns))
+        return ((self.start_ns <= time_ns) & (time_ns < self.end_ns)).nonzero()[0]
 
     def at(self, time_ns: int | Ints, which: Ints) -> tuple[Floats, Floats]:
         """Position and velocity (n, 3) each, ENU, of bodies at a time, or each at its own.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
+from html import escape
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,4 +26,10 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     jinja.filters["upfirst"] = upfirst
+    jinja.filters["code"] = _code
     return jinja
+
+
+def _code(text: str) -> str:
+    """Escaped text, with what stands between backquotes as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
