@@ -143,6 +143,18 @@ def test_every_key_of_a_study_has_its_entry() -> None:
     check_keys("study.md", Study)
 
 
+def test_every_key_of_candidates_has_its_entry() -> None:
+    from opencram.planning.candidates import Candidates
+
+    check_keys("candidates.md", Candidates, {"sensors": {"cost"}, "sirens": {"cost"}})
+
+
+def test_the_columns_of_a_warning_table_have_their_entry() -> None:
+    from opencram.report.warning_page import KEYS
+
+    assert_same("commands.md", "`warning.csv`", set(KEYS), section("commands.md", "warning.csv"))
+
+
 def test_the_metrics_in_a_studys_row_have_their_entry() -> None:
     from opencram.drive.trial import TRACKING
 

@@ -1,0 +1,193 @@
+"""The maps of a site's warning: from where shots are followed and how soon, and what warning the zones get."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from opencram.physics.layout import layout_of
+from opencram.planning.reckon import Reckoning, Warned
+from opencram.report import drawing as d
+from opencram.report.maps import Box, finish_map, map_axes, padded, said
+from opencram.report.run import title_of
+from opencram.report.words import Language, upfirst
+from opencram.site import Site
+from opencram.tables import FloatArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+NOWHERE = "#DADADA"
+LIGHT_TO_DARK = ("#FDE725", "#A5DB36", "#4AC16D", "#1FA187", "#277F8E", "#365C8D", "#46327E", "#440154")
+"""Viridis, Smith and van der Walt, 2015: even steps of lightness, which the colour-blind and grey prints keep."""
+SEEN_S = (1.0, 2.0, 4.0, 6.0, 10.0, 20.0)
+SHARES = (0.5, 0.8, 0.9, 0.95, 0.99)
+LEAST_LABEL_PT = 20.0
+LABEL_GROUND = {"boxstyle": "square,pad=0.1", "facecolor": "white", "alpha": 0.75, "linewidth": 0.0}
+
+
+@dataclass(frozen=True)
+class Band:
+    """Values from `least` up to, not including, `most`, and how they are drawn."""
+
+    least: float
+    most: float
+    colour: str
+    name: str
+
+    def of(self, values: FloatArray) -> Any:  # noqa: ANN401
+        """Where values are in it; NaN is in none."""
+        return (values >= self.least) & (values < self.most)
+
+
+def seen_bands(language: Language) -> list[Band]:
+    """Seconds from launch until followed: dark where soon."""
+    edges = (0.0, *SEEN_S, math.inf)
+    colours = LIGHT_TO_DARK[::-1][: len(edges) - 1]
+    names = [said(language, f"within {s:g} s", f"en {s:g} s") for s in SEEN_S]
+    names.append(said(language, f"after {SEEN_S[-1]:g} s", f"après {SEEN_S[-1]:g} s"))
+    return [Band(*span, *look) for span, look in zip(_spans(edges), zip(colours, names, strict=True), strict=True)]
+
+
+def share_bands(language: Language) -> list[Band]:
+    """Shares of shots, from few (light) to all (dark)."""
+    edges = (1e-9, *SHARES, math.inf)
+    colours = (LIGHT_TO_DARK[0], *LIGHT_TO_DARK[2:7])
+    mark = said(language, "%", " %")
+    names = [said(language, f"under {100 * SHARES[0]:g}{mark}", f"moins de {100 * SHARES[0]:g}{mark}")]
+    names += [f"{100 * s:g}–{100 * t:g}{mark}" for s, t in _spans(SHARES)]
+    names.append(said(language, f"{100 * SHARES[-1]:g}{mark} or more", f"{100 * SHARES[-1]:g}{mark} ou plus"))
+    return [Band(*span, *look) for span, look in zip(_spans(edges), zip(colours, names, strict=True), strict=True)]
+
+
+def _spans(edges: Sequence[float]) -> list[tuple[float, float]]:
+    return list(pairwise(edges))
+
+
+# ---- the three maps ----------------------------------------------------------------------------------------------
+
+
+def seen_figure(reckoning: Reckoning, language: Language) -> Figure:
+    """From where shots are followed, and how soon after launch; grey where fewer than half of them ever are."""
+    values = np.where(reckoning.seen >= 0.5, reckoning.seen_s, np.where(np.isnan(reckoning.seen), np.nan, -1.0))
+    never = said(language, "fewer than half are ever followed", "moins de la moitié sont suivis")
+    return _field(reckoning, values, seen_bands(language), never, language)
+
+
+def in_time_figure(reckoning: Reckoning, language: Language) -> Figure:
+    """What share of the shots from each place leaves the zone that they come down in its time to shelter."""
+    none = said(language, "none", "aucun")
+    return _field(reckoning, reckoning.in_time, share_bands(language), none, language)
+
+
+def zones_figure(reckoning: Reckoning, language: Language) -> Figure:
+    """The zones by the warning that nine tenths of the shots leave them, beside what people need."""
+    site, shapes = reckoning.site, layout_of(reckoning.site).zone_shapes
+    bounds = np.concatenate([np.array(shape.bounds).reshape(2, 2) for shape in shapes])
+    radars = layout_of(site).sensor_enu_m[:, :2]
+    axes, labels = map_axes(padded(list(bounds), 0.03), [(float(e), float(n)) for e, n in radars])
+    order = sorted(range(len(shapes)), key=lambda z: -shapes[z].area)
+    for depth, z in enumerate(order):
+        colour, hatch, name = _verdict(reckoning.zones[z], language)
+        _patch(axes, shapes[z], name, facecolor=colour, edgecolor=d.INK, lw=0.8, hatch=hatch, zorder=2 + 0.01 * depth)
+    _mark_radars(axes, site, bounds, language)
+    for z in order[::-1]:
+        told, shape = reckoning.zones[z], shapes[z]
+        text = f"{upfirst(title_of(told.zone, language))} {told.low_s:.0f}/{told.zone.time_to_shelter_s:.0f}"
+        if labels.points_per_unit * math.sqrt(shape.area) >= LEAST_LABEL_PT:
+            short = f"{told.low_s:.0f}/{told.zone.time_to_shelter_s:.0f}"
+            style: dict[str, Any] = {"size_pt": 6.5, "color": d.INK, "zorder": 8, "bbox": LABEL_GROUND}
+            if not labels.put_inside(shape, text, or_beside=False, **style):
+                labels.put_inside(shape, short, or_beside=False, **style)
+    return finish_map(axes, language)
+
+
+def _verdict(told: Warned, language: Language) -> tuple[str, str, str]:
+    """Colour, hatch and name; never told by colour alone."""
+    need = told.zone.time_to_shelter_s
+    if told.low_s >= need:
+        return d.SKY, "", said(language, "time to shelter, or more", "le temps de s’abriter, ou plus")
+    if told.low_s >= 0.5 * need:
+        return d.YELLOW, "//", said(language, "half of it or more", "la moitié ou plus")
+    return d.VERMILLION, "xx", said(language, "less than half of it", "moins de la moitié")
+
+
+# ---- what they share ---------------------------------------------------------------------------------------------
+
+
+def _field(reckoning: Reckoning, values: FloatArray, bands: Sequence[Band], never: str, language: Language) -> Figure:
+    """Values of the launch points in bands, with the zones and the radars; those in no band are `never`."""
+    from matplotlib.colors import to_rgba
+
+    area = reckoning.area
+    rows, columns = np.nonzero(np.isfinite(values))
+    half = 0.5 * area.side_m
+    west, east = area.east_m[columns.min(initial=0)] - half, area.east_m[columns.max(initial=-1)] + half
+    south, north = area.north_m[rows.min(initial=0)] - half, area.north_m[rows.max(initial=-1)] + half
+    corners = np.array([[west, south], [east, north]])
+    axes, _ = map_axes(padded(list(corners), 0.02), [])
+    image = np.zeros((*values.shape, 4))
+    image[np.isfinite(values)] = to_rgba(NOWHERE)
+    for band in bands:
+        inside = band.of(values)
+        image[inside] = to_rgba(band.colour)
+        if inside.any():
+            axes.plot([], [], "s", color=band.colour, ms=7, ls="none", label=band.name)
+    if np.isfinite(values).sum() > sum(int(band.of(values).sum()) for band in bands):
+        axes.plot([], [], "s", color=NOWHERE, ms=7, ls="none", label=never)
+    left, right = area.east_m[0] - half, area.east_m[-1] + half
+    low, high = area.north_m[0] - half, area.north_m[-1] + half
+    box = (axes.get_xlim(), axes.get_ylim())
+    axes.imshow(image, extent=(left, right, low, high), origin="lower", interpolation="nearest", zorder=1)
+    axes.set(xlim=box[0], ylim=box[1])
+    name = said(language, "zones", "zones")
+    for shape in layout_of(reckoning.site).zone_shapes:
+        for ring in _rings(shape):
+            axes.plot(*ring.T, color="white", lw=1.6, zorder=4)
+            axes.plot(*ring.T, color=d.INK, lw=0.7, zorder=5, label=name)
+    _mark_radars(axes, reckoning.site, corners, language)
+    return finish_map(axes, language)
+
+
+def _mark_radars(axes: Axes, site: Site, corners: FloatArray, language: Language) -> None:
+    """The radars that are on the map."""
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    at = layout_of(site).sensor_enu_m[:, :2]
+    at = at[((at >= low) & (at <= high)).all(axis=1)]
+    if len(at):
+        axes.plot(*at.T, "^", color=d.ORANGE, ms=7, mec=d.INK, mew=0.8, ls="none", zorder=7, label="radar")
+
+
+def _rings(shape: Any) -> Iterator[FloatArray]:  # noqa: ANN401
+    for part in shape.geoms:
+        yield from (np.array(ring.coords) for ring in (part.exterior, *part.interiors))
+
+
+def _patch(axes: Axes, shape: Any, name: str, **style: Any) -> None:  # noqa: ANN401
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path
+
+    path = Path.make_compound_path(*(Path(ring, closed=True) for ring in _rings(shape)))
+    axes.add_patch(PathPatch(path, label=name, **style))
+
+
+def box_of(reckoning: Reckoning) -> Box:
+    """The area that is looked at."""
+    area, half = reckoning.area, 0.5 * reckoning.area.side_m
+    return (
+        float(area.east_m[0] - half),
+        float(area.north_m[0] - half),
+        float(area.east_m[-1] + half),
+        float(area.north_m[-1] + half),
+    )
+
+
+Draw = Callable[[Reckoning, Language], "Figure"]
+FIGURES: dict[str, Draw] = {"followed": seen_figure, "in-time": in_time_figure, "warning": zones_figure}
+"""By the name of their files."""
