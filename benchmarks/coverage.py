@@ -14,13 +14,14 @@ import numpy as np
 
 from opencram.drive.simulate import simulate_in_memory
 from opencram.physics.layout import layout_of
-from opencram.physics.sighting import O_FLIGHT, O_KNOWN, O_SEEN
+from opencram.physics.sighting import O_FLIGHT, O_SEEN
 from opencram.physics.threats import catalogue
 from opencram.planning.flights import flights_of
 from opencram.planning.reckon import GRID, ORDER_S, TYPICAL, decided_s, fall_point, reckon, shots
 from opencram.site import Site, load_site
 from opencram.warning.rules import zone_rules
 from opencram.world.scenario import DOCUMENT, Scenario, scenario_from_documents
+from opencram.world.truth import fly_scenario
 
 SHARES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 
@@ -67,8 +68,8 @@ def scenario_of(site_name: str, site: Site, number: int) -> tuple[Scenario, str,
 def compared(site_name: str, site: Site, number: int) -> Compared:
     """One shot, as simulated and as reckoned."""
     scenario, cls, zone = scenario_of(site_name, site, number)
-    world, crank = simulate_in_memory(scenario, site, number)
-    body = world.sky.bodies[0]
+    _, crank = simulate_in_memory(scenario, site, number)
+    body = fly_scenario(scenario, site, number)[0]
     flight_s = (body.end_ns - body.start_ns) * 1e-9
     alerts = [w.time_ns for w in crank.said.warnings if w.zone == site.zones[zone].id and w.state == "alert"]
     tracks = crank.tables.table("tracks")
@@ -117,10 +118,9 @@ def main() -> None:
         told("alert to impact, flight alike", [r.left_s - r.left_reckoned_s for r in rows])
         told("alert to impact, mean of typical flights", [r.left_s - r.left_mean_s for r in rows])
         for row in rows:
-            print(
-                f"{row.cls:12} {row.zone:14} flight {row.flight_s:6.1f}  seen {row.seen_s:6.2f} / "
-                f"{row.seen_reckoned_s:6.2f}  left {row.left_s:6.2f} / {row.left_reckoned_s:6.2f} / {row.left_mean_s:6.2f}"
-            )
+            seen = f"seen {row.seen_s:6.2f} / {row.seen_reckoned_s:6.2f}"
+            left = f"left {row.left_s:6.2f} / {row.left_reckoned_s:6.2f} / {row.left_mean_s:6.2f}"
+            print(f"{row.cls:12} {row.zone:14} flight {row.flight_s:6.1f}  {seen}  {left}")
 
 
 if __name__ == "__main__":

@@ -55,9 +55,9 @@ FARTHEST_M, FASTEST_MPS = 1e5, 1e3
 
 
 @device
-def slope_to(flat_m: float, height_m: float, own_height_m: float, radius_m: float) -> float:
+def slope_to(flat_m: float, up_m: float, own_m: float, radius_m: float) -> float:
     """Rise over distance of a line of sight that leaves level ground curved by refraction, heights over the sphere."""
-    return (height_m - flat_m * flat_m / (2.0 * REFRACTION * radius_m) - own_height_m) / max(flat_m, 1.0)
+    return (up_m - flat_m * flat_m / (2.0 * REFRACTION * radius_m) - own_m) / max(flat_m, 1.0)
 
 
 @kernel("float64[:,::1](float64[::1], float64, int64, int64, float64[::1], float64[:,::1])")
@@ -244,7 +244,10 @@ def _sight(
 ) -> None:  # fmt: skip
     """One shot, flying towards (east, north), into `out` (OUT); `zone` as in `sight`, `room` (18, 6 + sensors)."""
     info, work, had, due = room[:6, :6], room[6:15, :6], room[15], room[16]
-    info[:], had[:], due[:] = 0.0, 0.0, 0.5
+    info[:] = 0.0
+    had[:] = 0.0
+    # when a radar looks is not known: the first of its looks comes after half the time between two, in the mean
+    due[:] = 0.5
     had[0] = 1.0
     out[:] = math.nan
     n = flight.shape[0]

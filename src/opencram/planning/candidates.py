@@ -49,7 +49,7 @@ class Candidates(Model):
         return self
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Choice:
     """Candidates by their places in the file's lists, in order."""
 

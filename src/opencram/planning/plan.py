@@ -93,6 +93,8 @@ def make_plan(
 ) -> Plan:
     """Choose among candidates under a budget; InputError where nothing can be had for it and nothing is there."""
     people = sum(zone.people for zone in site.zones)
+    if not np.isfinite(budget):
+        raise InputError(f"--budget: found {budget:g}, expected a number of 0 or more")
     if not people:
         raise InputError("zones: found no people in any zone, expected 'people' in the zones that count")
     tell = progress or (lambda _share, _what: None)
@@ -191,7 +193,7 @@ def _alike(rows: FloatArray, weights: FloatArray, most: int) -> tuple[FloatArray
 def _curve(problem: Problem, candidates: Candidates, budget: float, people: int, tell: Progress) -> tuple[Point, ...]:
     """Budgets from nothing to twice what was asked for, or to all that there is, whichever is less."""
     everything = cost_of(candidates, _all_of(candidates))
-    top = min(max(2.0 * budget, 1e-9), max(everything, budget))
+    top = min(2.0 * budget, max(everything, budget)) if budget > 0.0 else everything
     budgets = sorted({*np.linspace(0.0, top, STEPS_OF_CURVE).tolist(), budget})
     points = []
     for i, money in enumerate(budgets):

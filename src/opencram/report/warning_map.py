@@ -13,7 +13,7 @@ import numpy as np
 from opencram.physics.layout import layout_of
 from opencram.planning.reckon import Reckoning, Warned
 from opencram.report import drawing as d
-from opencram.report.maps import Box, finish_map, map_axes, padded, said
+from opencram.report.maps import finish_map, map_axes, padded, said
 from opencram.report.run import title_of
 from opencram.report.words import Language, upfirst
 from opencram.site import Site
@@ -28,6 +28,8 @@ LIGHT_TO_DARK = ("#FDE725", "#A5DB36", "#4AC16D", "#1FA187", "#277F8E", "#365C8D
 """Viridis, Smith and van der Walt, 2015: even steps of lightness, which the colour-blind and grey prints keep."""
 SEEN_S = (1.0, 2.0, 4.0, 6.0, 10.0, 20.0)
 SHARES = (0.5, 0.8, 0.9, 0.95, 0.99)
+HALF = 0.5
+"""Where fewer of the shots are ever followed, the mean time of those that are says nothing."""
 LEAST_LABEL_PT = 20.0
 LABEL_GROUND = {"boxstyle": "square,pad=0.1", "facecolor": "white", "alpha": 0.75, "linewidth": 0.0}
 
@@ -75,7 +77,7 @@ def _spans(edges: Sequence[float]) -> list[tuple[float, float]]:
 
 def seen_figure(reckoning: Reckoning, language: Language) -> Figure:
     """From where shots are followed, and how soon after launch; grey where fewer than half of them ever are."""
-    values = np.where(reckoning.seen >= 0.5, reckoning.seen_s, np.where(np.isnan(reckoning.seen), np.nan, -1.0))
+    values = np.where(np.isnan(reckoning.seen), np.nan, np.where(reckoning.seen >= HALF, reckoning.seen_s, -1.0))
     never = said(language, "fewer than half are ever followed", "moins de la moitié sont suivis")
     return _field(reckoning, values, seen_bands(language), never, language)
 
@@ -126,11 +128,10 @@ def _field(reckoning: Reckoning, values: FloatArray, bands: Sequence[Band], neve
     from matplotlib.colors import to_rgba
 
     area = reckoning.area
-    rows, columns = np.nonzero(np.isfinite(values))
+    rows, columns = np.nonzero(np.isfinite(values) if np.isfinite(values).any() else area.inside)
     half = 0.5 * area.side_m
-    west, east = area.east_m[columns.min(initial=0)] - half, area.east_m[columns.max(initial=-1)] + half
-    south, north = area.north_m[rows.min(initial=0)] - half, area.north_m[rows.max(initial=-1)] + half
-    corners = np.array([[west, south], [east, north]])
+    middles = np.column_stack([area.east_m[columns], area.north_m[rows]])
+    corners = np.array([middles.min(axis=0) - half, middles.max(axis=0) + half])
     axes, _ = map_axes(padded(list(corners), 0.02), [])
     image = np.zeros((*values.shape, 4))
     image[np.isfinite(values)] = to_rgba(NOWHERE)
@@ -175,17 +176,6 @@ def _patch(axes: Axes, shape: Any, name: str, **style: Any) -> None:  # noqa: AN
 
     path = Path.make_compound_path(*(Path(ring, closed=True) for ring in _rings(shape)))
     axes.add_patch(PathPatch(path, label=name, **style))
-
-
-def box_of(reckoning: Reckoning) -> Box:
-    """The area that is looked at."""
-    area, half = reckoning.area, 0.5 * reckoning.area.side_m
-    return (
-        float(area.east_m[0] - half),
-        float(area.north_m[0] - half),
-        float(area.east_m[-1] + half),
-        float(area.north_m[-1] + half),
-    )
 
 
 Draw = Callable[[Reckoning, Language], "Figure"]

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from shapely import MultiPolygon, box, union_all
 
 from opencram.coverage import in_degrees
@@ -19,7 +20,7 @@ from opencram.report.drawing import as_png, as_svg
 from opencram.report.maps import said
 from opencram.report.planning_page import Section, planning_page, write_files
 from opencram.report.run import title_of
-from opencram.report.warning_map import FIGURES, Band, seen_bands, share_bands
+from opencram.report.warning_map import FIGURES, HALF, Band, seen_bands, share_bands
 from opencram.report.words import Language, upfirst
 from opencram.tables import FloatArray
 
@@ -126,7 +127,7 @@ def _zones(reckoning: Reckoning) -> Iterator[dict[str, Any]]:
 def _areas(reckoning: Reckoning) -> Iterator[dict[str, Any]]:
     """Launch points by band, as polygons of whole cells."""
     maps: tuple[tuple[str, FloatArray, Sequence[Band]], ...] = (
-        ("followed", reckoning.seen_s, seen_bands("en")),
+        ("followed", np.where(reckoning.seen >= HALF, reckoning.seen_s, np.nan), seen_bands("en")),
         ("in time", reckoning.in_time, [Band(0.0, 1e-9, "", "none"), *share_bands("en")]),
     )
     for kind, values, bands in maps:
@@ -141,8 +142,6 @@ def _areas(reckoning: Reckoning) -> Iterator[dict[str, Any]]:
 
 def _cells(reckoning: Reckoning, inside: Any) -> MultiPolygon:  # noqa: ANN401
     """The cells of a mask as polygons: first runs along each row, then all of them together."""
-    import numpy as np
-
     area, half = reckoning.area, 0.5 * reckoning.area.side_m
     runs = []
     for row in np.flatnonzero(inside.any(axis=1)).tolist():
