@@ -41,6 +41,7 @@ def coverage(
     if not warning and (threat or area):
         raise InputError("--threat and --area: found them without --warning, expected it: they say what it looks at")
     loaded = load_site(site)
+    written = write_coverage(loaded, out, lang) if out else []
     reckoned = None
     if warning:
         from opencram.planning.reckon import GRID, area_from, classes_from, reckon
@@ -49,7 +50,6 @@ def coverage(
         asked = classes_from(threat), GRID, area_from(area, loaded)
         with progress_line() as progress:
             reckoned = reckon(loaded, *asked, progress)
-    written = write_coverage(loaded, out, lang) if out else []
     print_rows("Who hears the sirens", COLUMNS, table(loaded))
     if reckoned:
         from opencram.report import warning_page as page
@@ -76,11 +76,13 @@ def plan(
     from opencram.planning.plan import make_plan
     from opencram.planning.reckon import area_from, classes_from
     from opencram.report import plan_page as page
+    from opencram.report.planning_page import write_files
     from opencram.site import load_site
     from opencram.terminal import print_rows, progress_line
 
     loaded = load_site(site)
     asked = load_candidates(candidates, loaded), budget, classes_from(threat), area_from(area, loaded)
+    write_files(out, {})
     with progress_line() as progress:
         made = make_plan(loaded, *asked, progress)
     written = page.write_plan(made, site, out)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from shapely import MultiPolygon
 
-from opencram.drive.crank import Progress
 from opencram.errors import InputError
 from opencram.physics.layout import layout_of
 from opencram.physics.sound import delays_s, places_in
@@ -18,6 +18,9 @@ from opencram.planning.flights import Flights, flights_of
 from opencram.planning.reckon import TYPICAL, area_of, leads_s, shots, weights_of
 from opencram.site import Site
 from opencram.tables import BoolArray, FloatArray
+
+if TYPE_CHECKING:
+    from opencram.drive.crank import Progress
 
 GRID = 24
 """Launch points a side: the choice looks at shares of shots, and needs no map's detail."""

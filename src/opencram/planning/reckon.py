@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from shapely import MultiPolygon, Polygon, contains_xy, transform, union_all
 
-from opencram.drive.crank import Progress
 from opencram.errors import InputError
 from opencram.fields import MAX_EXTENT_M
 from opencram.physics.frames import geodetic_to_enu
@@ -32,6 +32,9 @@ from opencram.warning.rules import zone_rules
 from opencram.world.radar import THRESHOLD
 from opencram.yamlfile import nearest, read_text
 from opencram.zonefile import read_zones
+
+if TYPE_CHECKING:
+    from opencram.drive.crank import Progress
 
 TYPICAL = ("mortar-120", "rocket-107", "rocket-122")
 """The classes that are looked at where none are named."""
