@@ -13,7 +13,7 @@ from opencram.check import check_file
 from opencram.errors import InputError
 from opencram.planning.candidates import Choice, load_candidates, with_choice
 from opencram.planning.choose import Problem, Sector, benefit_of
-from opencram.planning.plan import Plan, make_plan
+from opencram.planning.plan import Plan, alike, make_plan
 from opencram.report.plan_page import names_of, sentences, write_plan
 from opencram.site import Site, load_site
 from small_site import RADAR, lonlat, position
@@ -79,6 +79,22 @@ def test_what_adds_nothing_is_not_bought() -> None:
     assert found.choice.sensors == (1,)
     assert found.choice.sirens == (0,)
     assert found.benefit == 50.0
+
+
+def test_groups_keep_the_mean_and_what_never_comes() -> None:
+    rng = np.random.default_rng(0)
+    rows = np.where(rng.random((300, 3)) < 0.3, np.inf, rng.uniform(0.0, 20.0, (300, 3)).round())
+    weights = rng.random(300)
+    means, shares = alike(rows, weights, 300)
+    assert shares.sum() == pytest.approx(1.0)
+    known = np.isfinite(means)
+    for k in range(3):
+        never = weights[~np.isfinite(rows[:, k])].sum() / weights.sum()
+        assert shares[~known[:, k]].sum() == pytest.approx(never)
+        mean = np.average(np.where(np.isfinite(rows[:, k]), rows[:, k], 0.0), weights=weights)
+        assert (shares * np.where(known[:, k], means[:, k], 0.0)).sum() == pytest.approx(mean)
+    assert len(alike(rows, weights, 7)[1]) == 7
+    assert alike(np.full((9, 2), 3.0), np.ones(9), 5)[0].tolist() == [[3.0, 3.0]]
 
 
 # ---- a whole plan ------------------------------------------------------------------------------------------------

@@ -26,10 +26,10 @@ GRID = 24
 """Launch points a side: the choice looks at shares of shots, and needs no map's detail."""
 PLACES = 200
 """Each zone's people are looked at in about so many places."""
-MOST_GROUPS, MOST_PARTS = 40, 12
-"""A zone's shots and places are taken together where they differ by less than a step, which grows until so few are
-left: the problem stays small, and what is told of a choice in the end is reckoned without steps."""
-FIRST_STEP_S = 0.5
+MOST_GROUPS, MOST_PARTS, SAME_S = 40, 16, 0.25
+"""Groups into which a zone's shots and its places fall, and the spread (one sigma) at which a group is not cut any more:
+the problem stays small, and what is told of a choice in the end is reckoned without groups."""
+NEVER_S = 120.0
 STEPS_OF_CURVE = 12
 
 
@@ -144,8 +144,8 @@ def _sectors(
         lead_s, weights = np.column_stack([lead for lead, _ in leads]), leads[0][1]
         late_s, areas = _late(every, z, len(candidates.sirens))
         longest = zone.time_to_shelter_s + float(late_s[np.isfinite(late_s)].max(initial=0.0))
-        lead_s, shares = _alike(np.clip(lead_s, 0.0, longest), weights, MOST_GROUPS)
-        late_s, parts = _alike(late_s, areas, MOST_PARTS)
+        lead_s, shares = alike(np.clip(lead_s, 0.0, longest), weights, MOST_GROUPS)
+        late_s, parts = alike(late_s, areas, MOST_PARTS)
         sectors.append(Sector(float(zone.people), zone.time_to_shelter_s, lead_s, shares, late_s, parts))
     return sectors
 
@@ -169,25 +169,26 @@ def _late(site: Site, zone: int, bought: int) -> tuple[FloatArray, FloatArray]:
     return np.column_stack([late[:, own:], late[:, :own].min(axis=1, initial=np.inf)]), area
 
 
-def _alike(rows: FloatArray, weights: FloatArray, most: int) -> tuple[FloatArray, FloatArray]:
-    """Rows that agree within a step as one, their weighted mean; with the share of each."""
-    step = FIRST_STEP_S
-    finite = np.isfinite(rows)
-    while True:
-        rounded = np.where(finite, np.round(np.where(finite, rows, 0.0) / step), -1.0)
-        _, group = np.unique(rounded, axis=0, return_inverse=True)
-        count = int(group.max(initial=-1)) + 1
-        if count <= most or step > 1e3:
+def alike(rows: FloatArray, weights: FloatArray, most: int) -> tuple[FloatArray, FloatArray]:
+    """At most so many groups of rows (n, k) that are alike: their weighted means (groups, k), and the share of each.
+
+    All begin as one group; the one that spreads most, weighed, is cut at its mean in the column in which it does, until
+    none spreads by more than SAME_S. inf stands for never, and never is far from any time.
+    """
+    values = np.where(np.isfinite(rows), rows, NEVER_S)
+    group = np.zeros(len(rows), np.int64)
+    for count in range(1, most + 1):
+        total = np.bincount(group, weights, count)
+        means = np.column_stack([np.bincount(group, weights * column, count) for column in values.T]) / total[:, None]
+        if count == most:
             break
-        step *= 1.5
-    total = np.bincount(group, weights, count)
-    means = [
-        np.bincount(group, weights * np.where(finite[:, k], rows[:, k], 0.0), count) / total
-        for k in range(rows.shape[1])
-    ]
-    never = np.zeros((count, rows.shape[1]), bool)
-    never[group] = ~finite
-    return np.where(never, np.inf, np.column_stack(means)), total / total.sum()
+        off2 = (values - means[group]) ** 2 * weights[:, None]
+        spread = np.column_stack([np.bincount(group, column, count) for column in off2.T])
+        widest, column = divmod(int(np.argmax(spread)), values.shape[1])
+        if spread[widest, column] <= SAME_S**2 * total[widest]:
+            break
+        group[(group == widest) & (values[:, column] > means[widest, column])] = count
+    return np.where(means > 0.5 * NEVER_S, np.inf, means), total / total.sum()
 
 
 # ---- what it comes to --------------------------------------------------------------------------------------------
