@@ -27,8 +27,8 @@ GRID = 24
 PLACES = 200
 """Each zone's people are looked at in about so many places."""
 MOST_GROUPS, MOST_PARTS, SAME_S = 40, 16, 0.25
-"""Groups into which a zone's shots and its places fall, and the spread (one sigma) at which a group is not cut any more:
-the problem stays small, and what is told of a choice in the end is reckoned without groups."""
+"""Groups into which a zone's shots and its places fall, and the spread (one sigma) at which a group is not cut any
+more: the problem stays small, and what is told of a choice in the end is reckoned without groups."""
 NEVER_S = 120.0
 STEPS_OF_CURVE = 12
 
