@@ -210,7 +210,7 @@ def shots(site: Site, zone: int, flights: Flights, launches: FloatArray) -> Floa
     masks, step_m = _masks(site)
     told: FloatArray = sight(
         launches, fall_point(site, zone), flights.rows, flights.flight_s, flights.by_range, BIN_M,
-        flights.threat.rcs_m2, THRESHOLD, _sensors(site), masks, step_m, layout.origin.radius_m, about,
+        flights.threat.rcs_m2, THRESHOLD, sensor_rows(site), masks, step_m, layout.origin.radius_m, about,
     )  # fmt: skip
     return told
 
@@ -291,7 +291,8 @@ def quantile(values: FloatArray, weights: FloatArray, share: float) -> float:
 
 
 @lru_cache(maxsize=64)
-def _sensors(site: Site) -> FloatArray:
+def sensor_rows(site: Site) -> FloatArray:
+    """The site's radars, (s, SENSOR)."""
     layout = layout_of(site)
     rows = np.zeros((len(site.sensors), SENSOR))
     for k, sensor in enumerate(site.sensors):
