@@ -71,8 +71,8 @@ def test_a_flight_without_drag_is_a_parabola_and_so_are_its_derivatives() -> Non
     none = replace(catalogue()["mortar-120"], ln_beta=40.0)
     flights = draw_flights(none, 0.0)
     # over 3 km the earth drops by less than a metre, and below 600 m gravity is what it is on the ground
-    near = np.flatnonzero((flights.rows[:, 0, F_TO_GO] < 3_000.0) & (flights.rows[:, :, F_HEIGHT].max(axis=1) < 600.0))
-    assert len(near) > 20
+    near = (flights.rows[:, 0, F_TO_GO] < 3_000.0) & (flights.rows[:, :, F_HEIGHT].max(axis=1) < 600.0)
+    assert near.sum() > 5
     for row, flight_s in zip(flights.rows[near], flights.flight_s[near], strict=True):
         left = flight_s * (1.0 - (np.arange(TIMES) + 1.0) / TIMES)
         assert row[:, F_ALONG] == pytest.approx(row[0, F_ALONG], rel=3e-3)
