@@ -93,7 +93,7 @@ def _hidden(
         return False
     i = int(math.atan2(east, north) / TURN * azimuths + azimuths + 0.5) % azimuths
     j = min(int(flat / step_m), ranges - 1)
-    return slope_to(flat, height, own, radius) < mask[i, j]
+    return bool(slope_to(flat, height, own, radius) < mask[i, j])
 
 
 @device

@@ -93,7 +93,7 @@ def _ground(thing: Any, site: Site) -> None:  # noqa: ANN401
     place = thing.get("position") if isinstance(thing, dict) else None
     if isinstance(place, dict) and "height_m" not in place:
         lat, lon = place.get("lat"), place.get("lon")
-        known = all(isinstance(x, int | float) and not isinstance(x, bool) for x in (lat, lon))
+        known = isinstance(lat, int | float) and isinstance(lon, int | float)
         place["height_m"] = site.ground_m(lat, lon) if known else site.origin.height_m
 
 

@@ -71,7 +71,7 @@ def draw_flights(threat: Threat, height_m: float) -> Flights:
     reach = np.array([math.hypot(end[0], end[1]) for end in ends])
     chosen = _by_range(reach)
     used = np.unique(chosen[chosen >= 0])
-    rows = [_row(*drawn[i], float(ends[i][7]), threat, place) for i in used.tolist()]
+    rows = [_row(drawn[i], float(ends[i][7]), threat, place) for i in used.tolist()]
     by_range = np.where(chosen >= 0, np.searchsorted(used, chosen), -1)
     flight_s = np.array([ends[i][7] for i in used.tolist()])
     return Flights(threat, np.array(rows).reshape(-1, TIMES, FLIGHT), flight_s, np.ascontiguousarray(by_range))
@@ -120,8 +120,9 @@ def _by_range(reach_m: FloatArray) -> IntArray:
     return out
 
 
-def _row(state: FloatArray, motor: FloatArray, flight_s: float, threat: Threat, place: _Place) -> FloatArray:
+def _row(launched: tuple[FloatArray, FloatArray], flight_s: float, threat: Threat, place: _Place) -> FloatArray:
     """A flight at TIMES times as `physics/sighting.py` takes it, (TIMES, FLIGHT)."""
+    state, motor = launched
     step_s = flight_s / TIMES
     path = fly_boosted(state, motor, step_s, TIMES, place.env, place.air, threat.drag)[1:]
     height = path[:, 2] + path[:, 1] ** 2 / (2.0 * place.env[E_RADIUS])

@@ -26,11 +26,11 @@ GRID = 24
 """Launch points a side: the choice looks at shares of shots, and needs no map's detail."""
 PLACES = 200
 """Each zone's people are looked at in about so many places."""
-MOST_GROUPS, MOST_PARTS, SAME_S = 40, 16, 0.25
+MOST_GROUPS, MOST_PARTS, SAME_S = 16, 5, 0.5
 """Groups into which a zone's shots and its places fall, and the spread (one sigma) at which a group is not cut any
 more: the problem stays small, and what is told of a choice in the end is reckoned without groups."""
 NEVER_S = 120.0
-STEPS_OF_CURVE = 12
+STEPS_OF_CURVE = 10
 
 
 @dataclass(frozen=True)
@@ -116,9 +116,18 @@ def make_plan(
     after = _useful(result, flights, launches)
     heads = np.array([zone.people for zone in site.zones])
     gains = [ZoneGain(z.id, float(b), float(w)) for z, b, w in zip(site.zones, before, after, strict=True)]
-    means = (float((heads * useful).sum()) / people for useful in (before, after))
-    following = _following(sectors, candidates, chosen.choice, people)
-    return Plan(site, candidates, budget, chosen, curve, following, tuple(gains), *means, result)
+    return Plan(
+        site=site,
+        candidates=candidates,
+        budget=budget,
+        chosen=chosen,
+        curve=curve,
+        after=_following(sectors, candidates, chosen.choice, people),
+        zones=tuple(gains),
+        before_s=float((heads * before).sum()) / people,
+        with_s=float((heads * after).sum()) / people,
+        result=result,
+    )
 
 
 def _no_radar(candidates: Candidates, budget: float) -> str:

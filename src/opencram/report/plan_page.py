@@ -143,13 +143,14 @@ def trade_off(plan: Plan) -> Figure:
     """Useful warning against budget: steps, for money buys whole things; the budget asked for is marked."""
     figure = new_figure(3.4)
     axes = new_axes(figure)
-    budgets, useful = [p.budget for p in plan.curve], [p.benefit_s for p in plan.curve]
-    axes.step(budgets, useful, where="post", color=d.BLUE, lw=1.6)
-    axes.plot(budgets, useful, "o", color=d.BLUE, ms=4, label="best choice for a budget")
+    # what is bought is worth the same from its cost on
+    costs, useful = [p.cost for p in plan.curve], [p.benefit_s for p in plan.curve]
+    axes.step([*costs, plan.curve[-1].budget], [*useful, useful[-1]], where="post", color=d.BLUE, lw=1.6)
+    axes.plot(costs, useful, "o", color=d.BLUE, ms=4, label="best choice for a budget, at its cost")
     chosen = plan.chosen
     axes.plot(
-        [chosen.budget], [chosen.benefit_s], "D", color=d.VERMILLION, ms=8, mec=d.INK, ls="none",
-        label=f"this plan: {chosen.budget:g}",
+        [chosen.cost], [chosen.benefit_s], "D", color=d.VERMILLION, ms=8, mec=d.INK, ls="none",
+        label=f"this plan: {chosen.cost:g} of {chosen.budget:g}",
     )  # fmt: skip
     unit = f" ({plan.candidates.unit})" if plan.candidates.unit else ""
     axes.set_xlabel(f"budget{unit}", fontsize=d.FONT_PT)

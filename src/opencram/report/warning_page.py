@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from shapely import MultiPolygon, box, union_all
 
-from opencram.coverage import in_degrees
+from opencram.coverage import MOST_NAMED, in_degrees
 from opencram.physics.layout import layout_of
 from opencram.physics.threats import catalogue
 from opencram.planning.reckon import LOW_SHARE, Reckoning, Warned
@@ -25,7 +25,7 @@ from opencram.report.words import Language, upfirst
 from opencram.tables import FloatArray
 
 COLUMNS = (
-    *("zone", "people", "to shelter (s)", "warning, 9 of 10 (s)", "warning, half (s)"),
+    *("zone", "people", "to shelter (s)", "9 of 10 (s)", "half (s)"),
     *("in time (%)", "warned (%)", "followed (%)", "after (s)"),
 )
 KEYS = (
@@ -63,7 +63,10 @@ def short_sentence(reckoning: Reckoning, language: Language = "en") -> str:
             "Every zone has its time to shelter in nine shots of ten, or more.",
             "Chaque zone a le temps de s’abriter dans neuf tirs sur dix, ou plus.",
         )
-    names = ", ".join(f"{told.zone.id} ({told.low_s:.1f} s / {told.zone.time_to_shelter_s:g} s)" for told in short)
+    worst = sorted(short, key=lambda told: told.low_s / told.zone.time_to_shelter_s)
+    names = ", ".join(f"{t.zone.id} ({t.low_s:.1f} of {t.zone.time_to_shelter_s:g} s)" for t in worst[:MOST_NAMED])
+    if len(short) > MOST_NAMED:
+        names += said(language, f" and {len(short) - MOST_NAMED} more", f" et {len(short) - MOST_NAMED} autres")
     many, of = len(short), len(reckoning.zones)
     return said(
         language,
@@ -180,7 +183,7 @@ def _page(reckoning: Reckoning, language: Language) -> str:
 
 
 COLUMNS_FR = (
-    *("zone", "personnes", "pour s’abriter (s)", "alerte, 9 sur 10 (s)", "alerte, la moitié (s)"),
+    *("zone", "personnes", "pour s’abriter (s)", "9 sur 10 (s)", "la moitié (s)"),
     *("à temps (%)", "alertés (%)", "suivis (%)", "après (s)"),
 )
 HOW = (
