@@ -93,8 +93,9 @@ def _ground(thing: Any, site: Site) -> None:  # noqa: ANN401
     place = thing.get("position") if isinstance(thing, dict) else None
     if isinstance(place, dict) and "height_m" not in place:
         lat, lon = place.get("lat"), place.get("lon")
-        known = isinstance(lat, int | float) and isinstance(lon, int | float)
-        place["height_m"] = site.ground_m(lat, lon) if known else site.origin.height_m
+        place["height_m"] = site.origin.height_m
+        if isinstance(lat, int | float) and isinstance(lon, int | float):
+            place["height_m"] = site.ground_m(lat, lon)
 
 
 def _faults(found: Candidates, site: Site) -> Iterator[tuple[yamlfile.Loc, str]]:

@@ -13,7 +13,7 @@ Threats = Annotated[
 ]
 ThreatArea = Annotated[
     str | None,
-    typer.Option(metavar="KM|FILE", help="From where: a radius, or polygons (GeoJSON); all in reach if not."),
+    typer.Option(metavar="WHERE", help="A radius in km, or a GeoJSON file of polygons; all in reach if not."),
 ]
 
 
