@@ -9,8 +9,8 @@ import pytest
 
 COMMANDS = (
     *("run", "replay", "report", "study", "serve", "serve-sites", "siren", "alarm", "all-clear", "drill", "audit"),
-    *("new-site", "check", "recover", "asterix", "coverage", "mqtt-passwords", "list", "warmup", "users", "tokens"),
-    "basemap",
+    *("new-site", "check", "recover", "asterix", "coverage", "plan", "mqtt-passwords", "list", "warmup", "users"),
+    *("tokens", "basemap"),
 )
 
 

@@ -243,6 +243,28 @@ def test_coverage_is_a_table_a_picture_and_its_areas(home: Path) -> None:
     assert json.loads((home / "cover" / "coverage.geojson").read_text())["type"] == "FeatureCollection"
 
 
+def test_the_warning_of_a_site_is_two_tables_a_sentence_and_a_page(home: Path) -> None:
+    done("new-site", "looked-at", "--lat", "33.3", "--lon", "44.4", cwd=home)
+    args = ("coverage", "looked-at/site.yaml", "--warning", "--threat", "mortar-120", "--area", "5", "--out", "warn")
+    printed = done(*args, cwd=home)
+    assert "What warning shots leave" in printed
+    assert re.search("[Tt]ime to shelter in (nine|more than one) shots? of ten", printed)
+    assert printed.splitlines()[-1] == "warn/warning.html"
+    assert (home / "warn" / "followed.png").read_bytes().startswith(b"\x89PNG\r\n")
+    assert json.loads((home / "warn" / "warning.geojson").read_text())["type"] == "FeatureCollection"
+
+
+def test_a_plan_s_site_is_one_that_commands_take(home: Path) -> None:
+    done("new-site", "to-plan", "--lat", "33.3", "--lon", "44.4", cwd=home)
+    siren = "{id: more, cost: 3, position: {lat: 33.3, lon: 44.4}, zones: [town], audible_m: 2000}"
+    (home / "plan.yaml").write_text(f"keep_sirens: false\nsirens:\n  - {siren}\n", encoding="utf-8")
+    asked = ("--candidates", "plan.yaml", "--budget", 5, "--threat", "rocket-107", "--out", "planned")
+    printed = done("plan", "to-plan/site.yaml", *asked, cwd=home)
+    assert re.search(r"^ more +siren +3 *$", printed, re.MULTILINE)
+    assert printed.splitlines()[-1] == "planned/plan.html"
+    assert "ok, a site with 4 zones" in opencram("check", "planned/site.yaml", cwd=home).stdout
+
+
 def test_lists_are_of_what_is_there(home: Path) -> None:
     from opencram.physics.threats import catalogue
     from opencram.site import site_names
@@ -278,6 +300,12 @@ def test_lists_are_of_what_is_there(home: Path) -> None:
         (["check", "other.yaml"], "other.yaml"),
         (["coverage", "baghdad"], "baghdad-embassy"),
         (["coverage", "baghdad-embassy", "--out", "notes.txt"], "notes.txt"),
+        (["coverage", "baghdad-embassy", "--threat", "rocket-107"], "--warning"),
+        (["coverage", "baghdad-embassy", "--warning", "--threat", "drone"], "expected one of mortar-60"),
+        (["coverage", "baghdad-embassy", "--warning", "--area", "0"], "--area"),
+        (["plan", "baghdad-embassy", "--candidates", "no.yaml", "--budget", "5", "--out", "plan"], "no.yaml"),
+        (["plan", "baghdad-embassy", "--candidates", "other.yaml", "--budget", "-5", "--out", "plan"], "--budget"),
+        (["plan", "baghdad-embassy", "--candidates", "other.yaml", "--budget", "5", "--out", "plan"], "apples"),
         (["report", "missing"], "run.json"),
         (["study", "missing.yaml", "--out", "study"], "missing.yaml"),
     ],

@@ -154,6 +154,18 @@ def test_the_columns_of_a_studys_row_have_their_entry() -> None:
     assert_same("study.md", "Outcomes", set(OUTCOMES), names)
 
 
+def test_every_key_of_candidates_has_its_entry() -> None:
+    from opencram.planning.candidates import Candidates
+
+    check_keys("candidates.md", Candidates, {"sensors": {"cost"}, "sirens": {"cost"}})
+
+
+def test_the_columns_of_a_warning_table_have_their_entry() -> None:
+    from opencram.report.warning_page import KEYS
+
+    assert_same("commands.md", "`warning.csv`", set(KEYS), section("commands.md", "warning.csv"))
+
+
 def test_the_metrics_in_a_studys_row_have_their_entry() -> None:
     from opencram.report.outcomes import TRACKING
 

@@ -14,6 +14,7 @@ import typer
 from opencram import __version__
 from opencram.drive.study.command import study
 from opencram.errors import InputError, RunError
+from opencram.planning.commands import coverage, plan
 from opencram.serve import DEFAULT_HTTP
 from opencram.serve.access.commands import audit, tokens, users
 from opencram.serve.basemap_commands import basemap
@@ -370,27 +371,8 @@ def asterix(
         typer.echo(line)
 
 
-@app.command(epilog="Example: opencram coverage baghdad-embassy --out coverage")
-def coverage(
-    site: Annotated[str, typer.Argument(metavar="SITE", help="A built-in site or a site's YAML file.")],
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="A folder for the map (PNG) and its areas (GeoJSON).")
-    ] = None,
-    lang: Annotated[Language, typer.Option(help="The language of the map.")] = "en",
-) -> None:
-    """Say which zones hear which sirens, how late, and who hears those of others; with --out draw it too."""
-    from opencram.coverage import COLUMNS, amiss, table
-    from opencram.report.coverage_map import write_coverage
-    from opencram.site import load_site
-    from opencram.terminal import print_rows
-
-    loaded = load_site(site)
-    written = write_coverage(loaded, out, lang) if out else []
-    print_rows("Who hears the sirens", COLUMNS, table(loaded))
-    for warning in amiss(loaded):
-        typer.echo(f"{site}: warning: {warning}", err=True)
-    for path in written:
-        typer.echo(path)
+app.command(epilog="Example: opencram coverage baghdad-embassy --warning --out coverage")(coverage)
+app.command(epilog="Example: opencram plan my-site/site.yaml --candidates plan.yaml --budget 400 --out plan")(plan)
 
 
 @app.command("mqtt-passwords", epilog="Example: opencram mqtt-passwords my-site/site.yaml | sudo sh setup.sh DIR")

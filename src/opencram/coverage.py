@@ -153,7 +153,7 @@ def _zone_features(site: Site) -> Iterator[dict[str, Any]]:
         areas = [(f"within {s:g} s" if np.isfinite(s) else "heard", area) for s, area in heard.within]
         for kind, area in (*areas, ("only others'", heard.strays), ("silent", heard.silent)):
             if not area.is_empty:
-                yield {"type": "Feature", "properties": {"kind": kind, **told}, "geometry": _degrees(site, area)}
+                yield {"type": "Feature", "properties": {"kind": kind, **told}, "geometry": in_degrees(site, area)}
 
 
 def _siren_features(site: Site) -> Iterator[dict[str, Any]]:
@@ -163,7 +163,7 @@ def _siren_features(site: Site) -> Iterator[dict[str, Any]]:
         yield {"type": "Feature", "properties": told, "geometry": point}
 
 
-def _degrees(site: Site, area: MultiPolygon) -> dict[str, Any]:
+def in_degrees(site: Site, area: MultiPolygon) -> dict[str, Any]:
     """A GeoJSON geometry in degrees to a centimetre; where slivers then cross themselves, they are mended."""
     lonlat = transform(area, lambda enu: np.round(layout_of(site).latlon_deg(enu)[:, ::-1], 7))
     geometry: dict[str, Any] = mapping(make_valid(lonlat, method="structure", keep_collapsed=False))

@@ -207,9 +207,9 @@ def _first(late: FloatArray) -> FloatArray:
     return first
 
 
-def places_in(shape: MultiPolygon) -> tuple[FloatArray, FloatArray]:
-    """Points (n, 2) spread evenly over polygons, and how much area each stands for (n,): together all of it."""
-    cell = math.sqrt(shape.area / PLACES)
+def places_in(shape: MultiPolygon, about: int = PLACES) -> tuple[FloatArray, FloatArray]:
+    """About so many points (n, 2) spread evenly over polygons, and the area of each (n,): together all of it."""
+    cell = math.sqrt(shape.area / about)
     spread = [_spread(part, cell) for part in shape.geoms]
     areas = [np.full(len(at), part.area / len(at)) for at, part in zip(spread, shape.geoms, strict=True)]
     return np.concatenate(spread), np.concatenate(areas)
