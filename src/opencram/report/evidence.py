@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from opencram.tables import Effect, Engagement, FloatArray, Health, Reject, TrackEvent, ZoneWarning
+from opencram.tables import DefenceNote, Effect, Engagement, FloatArray, Health, Reject, TrackEvent, ZoneWarning
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -88,6 +88,7 @@ class Decisions:
     rejects: Sequence[Reject] = ()
     health: Sequence[Health] = ()
     events: Sequence[TrackEvent] = ()
+    defence: Sequence[DefenceNote] = ()
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,6 @@ FOUND_WITHIN_M = 400.0
 """An engagement takes the object nearest its track at the order, if it is this near; else there is nothing to hit."""
 ROUND_SCATTER_RAD = 0.003
 """One sigma, each way, of a round about the burst's direction (assumed)."""
-ROUND_LIFE_S = 2.5
-"""Rounds destroy themselves after about this: public descriptions of gun batteries give two to three kilometres."""
 SCATTER_SHARE, SCATTER_LEAST_MPS, SCATTER_MOST_MPS = 0.2, 30.0, 60.0
 """One sigma of each axis of a piece's velocity about the body's: a share of its speed within bounds (assumed)."""
 
@@ -111,7 +109,8 @@ class Defence:
             direction = way / max(way_m, 1.0) + ROUND_SCATTER_RAD * rng.standard_normal(3)
             start_ns = max(first_ns + round(effector.burst_s * NS * n / effector.rounds_seen), engagement.time_ns)
             name = f"{effector.id}:{engagement.engagement}-{n + 1}"
-            made.append(_streak(name, muzzle, effector.flight_speed_mps * direction, start_ns))
+            velocity = effector.flight_speed_mps * direction
+            made.append(_streak(name, muzzle, velocity, start_ns, effector.self_destruct_s))
         return made
 
     def _break_up(
@@ -133,10 +132,10 @@ class Defence:
         self.debris += [(body, piece) for piece in made]
 
 
-def _streak(name: str, start: Floats, velocity: Floats, start_ns: int) -> Flown:
+def _streak(name: str, start: Floats, velocity: Floats, start_ns: int, life_s: float) -> Flown:
     """A round that flies straight until it destroys itself."""
-    rows = [np.concatenate([start + k * ROUND_LIFE_S * velocity, velocity]) for k in range(3)]
-    life_ns = round(ROUND_LIFE_S * NS)
+    rows = [np.concatenate([start + k * life_s * velocity, velocity]) for k in range(3)]
+    life_ns = round(life_s * NS)
     end = rows[1][:3].copy()
     return Flown(
         name, catalogue()["gunfire"], start_ns, life_ns, np.array(rows), start_ns + life_ns, end, False, None, None
