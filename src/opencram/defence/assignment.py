@@ -13,13 +13,14 @@ import numpy as np
 from opencram.defence.windows import is_time
 
 MOST_CHANCE = 0.999
-EARLIER = 1e-5
-"""Share of an object's worth that a slot's delay costs: of plans that are worth the same, the earlier is taken."""
+EARLIER = 1e-3
+"""Share of what a shot saves that a slot's delay costs: of plans worth about the same the earlier is taken, or each new
+plan could put off what the last one did."""
 CUTS_AT = (0.0, 0.1, 0.22, 0.36, 0.51, 0.7, 0.92, 1.2, 1.6, 2.3, 3.5)
 """Sums of -ln(1 - p) where the worth of a plan is first bounded by a tangent."""
 ROUNDS = 3
-CLOSE = 1e-3
-"""A plan is good enough when it is this near to its own bound, as a share of it."""
+CLOSE, GAP = 1e-3, 1e-4
+"""A plan is good enough when it is this near to its own bound, as a share of it; and how near the solver comes."""
 MOST_NODES = 500
 """Of the search tree: a count, not a time, so that a run repeats."""
 
@@ -153,14 +154,14 @@ def _solve(task: Task, cuts: Sequence[tuple[int, float]]) -> tuple[list[Shot], f
     data = [(r, c, a) for r, (row, _) in enumerate(rows) for c, a in row]
     r, c, a = (np.array(column) for column in zip(*data, strict=True))
     matrix = csr_array((a, (r, c)), shape=(len(rows), n + m))
-    late = [EARLIER * task.worth[shot.target] * shot.slot for shot in task.shots]
+    late = [EARLIER * task.worth[shot.target] * shot.p_kill * shot.slot for shot in task.shots]
     cost = np.array([shot.cost + delay for shot, delay in zip(task.shots, late, strict=True)])
     found = milp(
         np.concatenate([cost, -np.array(task.worth)]),
         integrality=np.concatenate([np.ones(n), np.zeros(m)]),
         bounds=Bounds(np.zeros(n + m), np.ones(n + m)),
         constraints=LinearConstraint(matrix, -np.inf, np.array([most for _, most in rows])),
-        options={"node_limit": MOST_NODES, "mip_rel_gap": CLOSE / 2.0},
+        options={"node_limit": MOST_NODES, "mip_rel_gap": GAP},
     )
     if found.x is None:
         return None

@@ -112,10 +112,10 @@ def _look(state: EngagementsState, tracks: Tracks, layout: Layout) -> None:
 
 
 def _judge(state: EngagementsState, now_ns: int, layout: Layout) -> list[DefenceNote]:
-    """What can be told now of engagements that are over; a verdict may be revised for a while."""
+    """What can be told now of engagements that are over; what was taken for dead may be seen alive for a while."""
     notes = []
     for watch in list(state.watches.values()):
-        verdict = judge(watch, now_ns, layout)
+        verdict = judge(watch, now_ns, layout) if watch.verdict != "flies on" else ""
         if verdict and verdict != watch.verdict and not (watch.verdict and verdict == "lost"):
             watch.verdict = verdict
             order = state.under_way.pop(watch.engagement, None)
