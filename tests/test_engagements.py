@@ -361,7 +361,7 @@ def fire_at_drifter(effector: dict[str, Any], until_s: float) -> Run:
 
 def test_magazine_runs_out_and_rate_is_kept() -> None:
     """Three engagements of 4 s each, then none, and it is said why."""
-    run = fire_at_drifter(battery(**(QUICK | {"burst_s": 4.0, "magazine": 3, "kill": ((500.0, 0.1),)})), 40.0)
+    run = fire_at_drifter(battery(**(QUICK | {"burst_s": 4.0, "magazine": 3, "kill": ((500.0, 0.15),)})), 40.0)
     assert [order.engagement for order in run.orders] == [1, 2, 3]
     times = [order.time_ns for order in run.orders]
     assert min(b - a for a, b in itertools.pairwise(times)) >= 4.0 * SECOND_NS
@@ -370,7 +370,7 @@ def test_magazine_runs_out_and_rate_is_kept() -> None:
 
 
 def test_a_magazine_is_full_again_after_its_reload() -> None:
-    spec = QUICK | {"burst_s": 1.0, "magazine": 2, "reload_s": 15.0, "kill": ((500.0, 0.1),)}
+    spec = QUICK | {"burst_s": 1.0, "magazine": 2, "reload_s": 15.0, "kill": ((500.0, 0.15),)}
     run = fire_at_drifter(battery(**spec), 40.0)
     times = [order.time_ns / SECOND_NS for order in run.orders]
     assert times[2] - times[1] == pytest.approx(1.0 + 15.0, abs=0.5)

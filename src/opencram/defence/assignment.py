@@ -16,12 +16,12 @@ MOST_CHANCE = 0.999
 EARLIER = 1e-3
 """Share of what a shot saves that a slot's delay costs: of plans worth about the same the earlier is taken, or each new
 plan could put off what the last one did."""
-CUTS_AT = (0.0, 0.1, 0.22, 0.36, 0.51, 0.7, 0.92, 1.2, 1.6, 2.3, 3.5)
+CUTS_AT = (0.0, 0.3, 0.7, 1.2, 2.2)
 """Sums of -ln(1 - p) where the worth of a plan is first bounded by a tangent."""
-ROUNDS = 3
-CLOSE, GAP = 1e-3, 1e-4
+ROUNDS = 2
+CLOSE, GAP = 1e-2, 1e-3
 """A plan is good enough when it is this near to its own bound, as a share of it; and how near the solver comes."""
-MOST_NODES = 500
+MOST_NODES = 50
 """Of the search tree: a count, not a time, so that a run repeats."""
 
 

@@ -59,21 +59,23 @@ def pieces_down(burst: FloatArray, layout: Layout) -> Falls | None:
 def densities(site: Site) -> FloatArray:
     """People per square metre of each zone, (zones,)."""
     areas = np.array([shape.area for shape in layout_of(site).zone_shapes])
-    return np.array([float(zone.people) for zone in site.zones]) / np.maximum(areas, 1.0)
+    per_m2: FloatArray = np.array([float(zone.people) for zone in site.zones]) / np.maximum(areas, 1.0)
+    return per_m2
 
 
 def people_at_risk(site: Site, cls: int) -> FloatArray:
     """People within the hazard radius of a hit of a class in each zone, (zones,); no more than it has."""
     hazard_m = classes()[max(cls, 0)].hazard_radius_m
     people = np.array([float(zone.people) for zone in site.zones])
-    return np.minimum(densities(site) * math.pi * hazard_m**2, people)
+    at_risk: FloatArray = np.minimum(densities(site) * math.pi * hazard_m**2, people)
+    return at_risk
 
 
 def people_under_debris(burst: FloatArray, pieces: int, site: Site) -> float:
     """People expected within the hazard radius of one of the pieces; of zones within zones each counts."""
     layout = layout_of(site)
-    falls = pieces_down(burst, layout)
-    if falls is None or not densities(site).any():
+    falls = pieces_down(burst, layout) if densities(site).any() else None
+    if falls is None:
         return 0.0
     inside = falls.share @ p_inside(falls.where_enu_m, falls.cov_m2, *layout.zone_rings(0.0))
     hazard_m = classes()[class_index("fragment")].hazard_radius_m

@@ -26,13 +26,14 @@ from opencram.physics.layout import Layout, layout_of
 from opencram.site import Effector, Site
 from opencram.tables import FloatArray
 
-LEAST_KILL = 0.05
+LEAST_KILL = 0.1
 SLOT_STEPS = 4
 """The plan's slots in steps of the path, and how many there are."""
 SLOTS = 20
 SLOT_S = SLOT_STEPS * STEP_S
-MOST_SHOTS = 1_200
-"""A plan weighs so many shots at most: those of the most urgent objects; the others come with a later decision."""
+MOST_EACH, MOST_SHOTS = 6, 400
+"""A plan weighs so many shots of one effector at one object, spread over its window, and so many in all: those at the
+most urgent objects; the others come with a later decision."""
 SECOND_NS = 1_000_000_000
 
 
@@ -172,7 +173,8 @@ def _shots(window: Window, effector: Effector, stock: Stock, now_ns: int, site: 
                     cost=site.policy.thrift * effector.cost * effector.salvo,
                 )
             )
-    return shots
+    last = len(shots) - 1
+    return [shots[round(i * last / (MOST_EACH - 1))] for i in range(MOST_EACH)] if last >= MOST_EACH else shots
 
 
 def _endangers(shot: Shot, need: Need, path: Path, windows: Sequence[Window], site: Site) -> bool:

@@ -78,3 +78,15 @@ def _last_orders(found: Findings, names: Mapping[int, str]) -> dict[str, int]:
     for order in found.decisions.engagements:
         times[names.get(order.track, f"T{order.track}")] = order.time_ns
     return times
+
+
+def spent_rounds(found: Findings) -> list[Row]:
+    """A row for each round that did not destroy itself, where it came down."""
+    rows = []
+    for piece in found.truth.rounds if found.truth else ():
+        east, north = (float(v) for v in piece.end_enu_m[:2])
+        lat, lon = found.places.latlon(east, north)
+        zones = found.places.zones_at(east, north)
+        zone = zones[0] if zones else None
+        rows.append({"engagement": piece.engagement, "time": iso(piece.end_ns), "zone": zone, "lat": lat, "lon": lon})
+    return rows

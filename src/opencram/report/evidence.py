@@ -65,6 +65,17 @@ class TruthDebris(Protocol):
     def end_enu_m(self) -> FloatArray: ...
 
 
+class TruthRound(Protocol):
+    """A round of the simulated defence that came down whole, where and when."""
+
+    @property
+    def engagement(self) -> int: ...
+    @property
+    def end_ns(self) -> int: ...
+    @property
+    def end_enu_m(self) -> FloatArray: ...
+
+
 @dataclass(frozen=True)
 class RunMeta:
     """What a run was: `kind` is 'simulation' or 'replay', `simulated` whether the inputs were."""
@@ -97,6 +108,7 @@ class Truth:
 
     objects: Sequence[TruthObject]
     debris: Sequence[TruthDebris]
+    rounds: Sequence[TruthRound] = ()
 
     @property
     def hostile(self) -> list[TruthObject]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from opencram import __version__
 from opencram.physics.sound import HEARD_SHARE, Hearing, hearing_of
-from opencram.report.defence import engagement_rows, left_alone
+from opencram.report.defence import engagement_rows, left_alone, spent_rounds
 from opencram.report.evidence import (
     Columns,
     Decisions,
@@ -142,6 +142,7 @@ def summarize(
         "tracking": _tracking(found),
         "engagements": engagement_rows(found),
         "left_alone": left_alone(found, objects),
+        "spent_rounds": spent_rounds(found),
         "rejects": _rejects(decisions),
         "health": [
             {"time": iso(h.time_ns), "component": h.component, "state": h.state, "detail": h.detail}

@@ -31,7 +31,7 @@ from opencram.tables import (
     Tracks,
 )
 
-DECIDE_NS = 200_000_000
+DECIDE_NS = 250_000_000
 """Orders are given this often at most."""
 NO_EFFECT_NS = 5_000_000_000
 """So long after its end an engagement may still have an effect."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from opencram.physics.frames import geodetic_to_enu
 from opencram.physics.threats import catalogue
-from opencram.site import Position, Site
+from opencram.site import Effector, Position, Site
 from opencram.tables import Effect, Engagement
 from opencram.world.flown import NS, Flown, Setting
 from opencram.world.rng import generator
@@ -44,6 +44,8 @@ class Defence:
     """Body -> when it was intercepted, ns."""
     debris: list[tuple[int, Flown]] = field(default_factory=list)
     """(body it came from, piece)."""
+    duds: list[tuple[int, Flown]] = field(default_factory=list)
+    """(engagement, round that did not destroy itself)."""
     _pending: list[tuple[Engagement, int]] = field(default_factory=list)
 
     def order(self, engagements: Sequence[Engagement]) -> None:
@@ -55,6 +57,7 @@ class Defence:
             self._pending.append((engagement, body))
             if body >= 0:
                 self.sky.add(self._rounds(engagement, body))
+                self.duds += [(engagement.engagement, dud) for dud in self._duds(engagement, body)]
 
     def resolve(self, last_ns: int, now_ns: int) -> list[Effect]:
         """The effects of all engagements whose time has come, in order; an overdue one counts from `last_ns`."""
@@ -97,11 +100,9 @@ class Defence:
 
         They hit nothing; whether the body is hit is drawn once, in `_effect`. Nothing here could lay a gun.
         """
-        effector = next(e for e in self.site.effectors if e.id == engagement.effector)
+        effector = self._effector(engagement)
         rng = generator(self.seed, "rounds", str(engagement.engagement))
-        muzzle = geodetic_to_enu(*_radians(effector.position), self.setting.origin)
-        meets_ns = min(engagement.intercept_ns, int(self.sky.end_ns[body]))
-        way = self.sky.at(meets_ns, np.array([body]))[0][0] - muzzle
+        muzzle, way, meets_ns = self._way(engagement, body)
         way_m = float(np.sqrt((way**2).sum()))
         first_ns = meets_ns - round((way_m / effector.flight_speed_mps + effector.burst_s) * NS)
         made = []
@@ -113,13 +114,37 @@ class Defence:
             made.append(_streak(name, muzzle, velocity, start_ns, effector.self_destruct_s))
         return made
 
+    def _duds(self, engagement: Engagement, body: int) -> list[Flown]:
+        """The rounds that do not destroy themselves: they fall as bullets do, unseen, wherever that is."""
+        effector = self._effector(engagement)
+        rng = generator(self.seed, "duds", str(engagement.engagement))
+        count = int(rng.binomial(effector.rounds * effector.salvo, effector.dud_share))
+        muzzle, way, meets_ns = self._way(engagement, body)
+        threat, made = catalogue()["gunfire"], []
+        for n in range(count):
+            direction = way / max(float(np.sqrt((way**2).sum())), 1.0) + ROUND_SCATTER_RAD * rng.standard_normal(3)
+            state = np.concatenate([muzzle, effector.flight_speed_mps * direction, [threat.ln_beta]])
+            made.append(
+                fly_piece(f"{effector.id}:{engagement.engagement}-{n + 1}", threat, state, meets_ns, self.setting)
+            )
+        return made
+
+    def _way(self, engagement: Engagement, body: int) -> tuple[Floats, Floats, int]:
+        """Where the battery stands, from there to where the body will be at the intercept, and when that is."""
+        muzzle = geodetic_to_enu(*_radians(self._effector(engagement).position), self.setting.origin)
+        meets_ns = min(engagement.intercept_ns, int(self.sky.end_ns[body]))
+        return muzzle, self.sky.at(meets_ns, np.array([body]))[0][0] - muzzle, meets_ns
+
+    def _effector(self, engagement: Engagement) -> Effector:
+        return next(e for e in self.site.effectors if e.id == engagement.effector)
+
     def _break_up(
         self, engagement: Engagement, body: int, time_ns: int, pos: Floats, vel: Floats, rng: np.random.Generator
     ) -> None:
         self.sky.stop(body, time_ns)
         self.killed[body] = time_ns
         threat = catalogue()["fragment"]
-        pieces = next(e.debris_pieces for e in self.site.effectors if e.id == engagement.effector)
+        pieces = self._effector(engagement).debris_pieces
         speed = float(np.sqrt((vel**2).sum()))
         sigma = min(max(SCATTER_SHARE * speed, SCATTER_LEAST_MPS), SCATTER_MOST_MPS)
         parent, made = self.sky.bodies[body].id, []
