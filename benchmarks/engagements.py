@@ -23,7 +23,7 @@ from opencram.site import Site
 from opencram.stages.threats_to_engagements import EngagementsState, threats_to_engagements
 from opencram.tables import BALLISTIC, CONFIRMED, Engagement, FloatArray, Threats, Tracks
 
-OBJECTS, EFFECTORS = (2, 10, 30), (1, 4, 6)
+OBJECTS, EFFECTORS = (2, 5, 10, 20, 30), (1, 2, 4, 6)
 RULES = ("greedy", "horizon")
 TICK_S, WINDOW_S, P_HIT = 0.2, 8.0, 0.8
 NS = 1_000_000_000

@@ -169,8 +169,8 @@ def test_people_under_debris_are_those_of_many_pieces_over_a_wide_crowd() -> Non
 
 def test_people_under_rounds_lie_beyond_where_they_should_have_destroyed_themselves() -> None:
     gun = effector(rounds=100, dud_share=0.02)
-    site = site_of([square("beyond", 3_375, 0, 1_500, people=9_000)])
-    density, area = 9_000 / 9e6, np.pi * 2.0**2
+    site = site_of([square("beyond", 4_500, 0, 3_000, people=36_000)])
+    density, area = 36_000 / 36e6, np.pi * 2.0**2
     east, west = (people_under_rounds(gun, np.zeros(3), np.array([e, 0.0, 500.0]), site) for e in (1_000.0, -1_000.0))
     assert east == pytest.approx(2.0 * area * density, rel=0.01)
     assert west == 0.0

@@ -23,7 +23,7 @@ PIECES = ((-1.0, 0.25), (0.0, 0.5), (1.0, 0.25))
 PIECE_LN_BETA_SIGMA = 0.5
 DUD_RADIUS_M = 2.0
 """How near a whole round must come down to hurt (assumed: a hit, and what it throws up)."""
-DUD_REACH = 2.0
+DUD_REACH = 3.0
 """A round that did not destroy itself comes down between where it should have and this many times as far (assumed)."""
 DUD_SAMPLES = 16
 
