@@ -250,6 +250,22 @@ BAD_PARTS = {
         "sirens: [{id: s, position: {lat: 33.3, lon: 44.4}, zones: [z2]}]\n",
         "sirens[0].zones[0]: found the zone 'z2', which is not there, expected 'z1'",
     ),
+    "effector against what is not in the catalogue": (
+        "effectors: [{id: e, position: {lat: 33.3, lon: 44.4}, against: {rockets: 0.5}}]\n",
+        "effectors[0].against.rockets: found a threat that is not in the catalogue, expected 'rocket'",
+    ),
+    "salvo of more than there is": (
+        "effectors: [{id: e, position: {lat: 33.3, lon: 44.4}, salvo: 4, magazine: 2}]\n",
+        "effectors[0]: found salvo 4 and magazine 2, expected no more than is at hand",
+    ),
+    "no-fire sector of nothing": (
+        "effectors: [{id: e, position: {lat: 33.3, lon: 44.4}, no_fire: [{azimuth_from_deg: 9, azimuth_to_deg: 9}]}]\n",
+        "effectors[0].no_fire[0]: found azimuth_from_deg and azimuth_to_deg both 9, expected a sector",
+    ),
+    "unknown rule": (
+        "policy: {assignment: horison}\n",
+        "policy.assignment: found 'horison', expected 'horizon' or 'greedy'",
+    ),
     "effector without a zone": (
         "effectors: [{id: e, position: {lat: 33.3, lon: 44.4}, protects: [town]}]\n",
         "effectors[0].protects[0]: found the zone 'town', which is not there, expected 'z1'",

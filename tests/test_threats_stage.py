@@ -7,11 +7,11 @@ import pytest
 import shapely
 
 from opencram import state as saved
+from opencram.defence import debris
 from opencram.physics.flight import fly, to_ground
 from opencram.physics.layout import layout_of
 from opencram.physics.threats import catalogue, class_index
 from opencram.site import Site
-from opencram.stages import impacts_to_threats as stage
 from opencram.stages.impacts_to_threats import ThreatsState, impacts_to_threats
 from opencram.tables import (
     OTHER,
@@ -172,13 +172,13 @@ UNDER = site_of([square("under", -1200.0, 0.0, 350.0, kind="base")], effectors=[
 def pieces_that_hit(burst: FloatArray, site: Site, n: int = 3000) -> float:
     """Share of kills that put at least one of four pieces into the zone, each piece drawn and flown to the ground."""
     rng, layout, fragment = np.random.default_rng(11), layout_of(site), catalogue()["fragment"]
-    offsets, shares = zip(*stage.PIECES, strict=True)
+    offsets, shares = zip(*debris.PIECES, strict=True)
     points = []
     for _ in range(n):
         start = np.append(burst[:6], fragment.ln_beta)
-        start[:3] += stage.BURST_SIGMA_M * rng.standard_normal(3)
-        start[3:6] += stage.KICK_MPS * rng.standard_normal(3)
-        start[6] += rng.choice(offsets, p=shares) + stage.PIECE_LN_BETA_SIGMA * rng.standard_normal()
+        start[:3] += debris.BURST_SIGMA_M * rng.standard_normal(3)
+        start[3:6] += debris.KICK_MPS * rng.standard_normal(3)
+        start[6] += rng.choice(offsets, p=shares) + debris.PIECE_LN_BETA_SIGMA * rng.standard_normal()
         points.append(to_ground(start, 1.0, layout.env, layout.air, layout.ground, fragment.drag)[:2])
     one = shapely.dwithin(layout.zone_shapes[0], shapely.points(np.array(points)), fragment.hazard_radius_m).mean()
     return float(1.0 - (1.0 - one) ** 4)

@@ -13,8 +13,9 @@ PACKAGE = ROOT / "src" / "opencram"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
-    *("errors", "yamlfile", "zonefile", "terrainfile", "fields", "surroundings", "policy", "tables", "site"),
-    *("physics", "asterix", "tracking", "warning", "stages", "state", "pipeline"),
+    *("errors", "yamlfile", "zonefile", "terrainfile", "fields", "surroundings", "policy", "position"),
+    *("effectors", "tables", "site"),
+    *("physics", "asterix", "tracking", "warning", "defence", "stages", "state", "pipeline"),
 )
 """The core, in order: each may import itself and what stands before it. Everything else is the shell around it."""
 

@@ -133,6 +133,29 @@ def test_what_is_not_there_is_missed() -> None:
     assert world.objects()[0].engaged == ()
 
 
+def test_rounds_that_do_not_destroy_themselves_come_down_beyond() -> None:
+    """As many as their share on average, in the direction of the object, further away than it was met."""
+    site = make_site()
+    gun = site.effectors[0].model_copy(update={"rounds": 200, "dud_share": 0.05})
+    site = site.model_copy(update={"effectors": (gun,)})
+    counts = []
+    for seed in range(30):
+        world = World(make_scenario(salvo(*AIMS)), site, seed)
+        run(world, 12.0)
+        order = ordered(world, "R1", 0.0)
+        meets = world._sky.at(order.intercept_ns, np.array([0]))[0][0]
+        world.order([order])
+        spent = world.spent_rounds()
+        counts.append(len(spent))
+        for piece in spent:
+            assert piece.engagement == 1
+            assert piece.end_ns > order.intercept_ns
+            assert piece.end_enu_m[:2] @ meets[:2] > 0.9 * np.hypot(*piece.end_enu_m[:2]) * np.hypot(*meets[:2])
+            assert np.hypot(*piece.end_enu_m[:2]) < 6_000.0
+    assert stats.binomtest(sum(counts), 30 * 200, 0.05).pvalue > 1e-3
+    assert make_world().spent_rounds() == []
+
+
 def test_a_second_engagement_of_what_is_gone_is_a_miss() -> None:
     world = make_world()
     run(world, 12.0)

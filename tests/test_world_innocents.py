@@ -12,7 +12,6 @@ from opencram.errors import InputError
 from opencram.physics.place import height_m
 from opencram.physics.threats import catalogue
 from opencram.tables import Engagement, PlotRows
-from opencram.world.effects import ROUND_LIFE_S
 from opencram.world.flown import Flown
 from opencram.world.truth import fly_scenario, setting_of
 from opencram.world.world import World, undefended_counts
@@ -265,7 +264,7 @@ def test_rounds_of_a_burst_fly_from_the_battery_to_where_the_object_will_be() ->
     rounds = world._sky.bodies[known:]
     assert [f.id for f in rounds] == [f"gun-1:1-{n}" for n in range(1, 7)]
     for f in rounds:
-        assert (f.end_ns - f.start_ns) * 1e-9 == pytest.approx(ROUND_LIFE_S)
+        assert (f.end_ns - f.start_ns) * 1e-9 == pytest.approx(site.effectors[0].self_destruct_s)
         assert np.hypot(*f.path[0, :2]) < 1.0
         way, speed = meets - f.path[0, :3], f.path[0, 3:]
         off = np.linalg.norm(np.cross(way, speed)) / np.linalg.norm(way) / np.linalg.norm(speed)

@@ -45,8 +45,8 @@ def step(state: State, inbox: list[Input], now_ns: int, site: Site) -> Outbox:
     threats = impacts_to_threats(state.threats, tracks, hypotheses, impacts, engaged, effects, now_ns, site)
     silent = [site.sensors[sensor].id for sensor in state.plots.stale]
     warnings, unheeded = threats_to_warnings(state.warnings, threats, reports, effects, silent, now_ns, site)
-    engagements = (
-        threats_to_engagements(state.engagements, threats, tracks, effects, now_ns, site) if state.defended else ()
+    engagements, notes = (
+        threats_to_engagements(state.engagements, threats, tracks, now_ns, site) if state.defended else ((), ())
     )
     return Outbox(
         plots=Plots.concat(scans),
@@ -55,10 +55,11 @@ def step(state: State, inbox: list[Input], now_ns: int, site: Site) -> Outbox:
         impacts=impacts,
         threats=threats,
         warnings=tuple(warnings),
-        engagements=tuple(engagements),
+        engagements=engagements,
         rejects=(*rejects, *refused, *unheeded, *left_out, *no_room),
         health=(*health, *changes, *loads, *limits_hit(state.tracks, now_ns)),
         events=tuple(track_events(state.tracks)),
+        defence=notes,
     )
 
 

@@ -65,6 +65,13 @@ class Policy(Model):
     system_fault_s: Annotated[Number, Field(ge=4, le=600)] | None = None
     """Sirens that hear nothing of the service for so long say so, by a sound of its own; None: they only show it."""
 
+    assignment: Literal["horizon", "greedy"] = "horizon"
+    """How the simulated defence shares out its batteries: planned ahead for all objects, or the most urgent first."""
+    thrift: NotNegative = 0.0
+    """What one unit of a battery's `cost` must save to be spent, told in needless alarms as the costs are."""
+    debris_ratio: NotNegative | None = 1.0
+    """People expected under the debris of an interception, over those of the hit: not above this; None: any."""
+
     def cost_of(self, kind: str) -> Cost:
         """The costs for a kind of zone: the site's own, else the built-in ones, else those of `default`."""
         own = self.costs.get(kind) or DEFAULT_COSTS.get(kind)

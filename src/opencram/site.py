@@ -8,6 +8,7 @@ judgement says where it comes from.
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -21,17 +22,16 @@ from pydantic import (
     AfterValidator,
     Field,
     PrivateAttr,
-    StringConstraints,
     model_validator,
 )
 
 from opencram import yamlfile
+from opencram.effectors import Effector as Effector
 from opencram.errors import InputError
 from opencram.fields import (
     MAX_EXTENT_M,
     Azimuth,
     Byte,
-    Chance,
     Count,
     Elevation,
     Id,
@@ -45,6 +45,8 @@ from opencram.fields import (
     rising,
 )
 from opencram.policy import DEFAULT_COSTS, Policy
+from opencram.position import Position as Position
+from opencram.position import Title, titled
 from opencram.surroundings import Air, Corridor, Terrain
 from opencram.terrainfile import Grid, around, grid_from_text
 from opencram.zonefile import Rings, read_zones
@@ -57,42 +59,6 @@ PROTECTED_KINDS = ("embassy", "base", "hospital", "airport", "green-zone", "camp
 
 MAX_ZONES, MAX_SENSORS, MAX_THINGS = 2_000, 32, 500
 MAX_ZONES_BYTES = 20_000_000
-EARTH_M = 6_371_000.0
-
-
-def _titled(data: Any) -> Any:  # noqa: ANN401
-    """Give a thing without a title its name or id for one, and one title for all languages where text stands."""
-    if not isinstance(data, dict):
-        return data
-    title = data.get("title") or data.get("name") or data.get("id")
-    return {**data, "title": {"en": title}} if isinstance(title, str) else data
-
-
-class Title(Model):
-    """What people call a thing; French falls back on English."""
-
-    en: Annotated[str, StringConstraints(min_length=1, max_length=200)]
-    fr: str = ""
-    ar: str | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _french(cls, data: Any) -> Any:  # noqa: ANN401
-        return {**data, "fr": data.get("fr") or data.get("en")} if isinstance(data, dict) else data
-
-
-class Position(Model):
-    """WGS-84: degrees north, degrees east, metres above the ellipsoid."""
-
-    lat: Annotated[Number, Field(ge=-90, le=90)]
-    lon: Annotated[Number, Field(ge=-180, le=180)]
-    height_m: Annotated[Number, Field(ge=-1_000, le=10_000)] = 0.0
-
-    def distance_m(self, lat: float, lon: float) -> float:
-        """Distance over the ground on a sphere, to 0.6 %: for plausibility, not for aiming a zone."""
-        lat_0, lat_1 = math.radians(self.lat), math.radians(lat)
-        half = math.sin(math.radians(lon - self.lon) / 2.0) ** 2 * math.cos(lat_0) * math.cos(lat_1)
-        return 2.0 * EARTH_M * math.asin(min(1.0, math.sqrt(math.sin((lat_1 - lat_0) / 2.0) ** 2 + half)))
 
 
 class Zone(Model):
@@ -199,7 +165,7 @@ class Asset(Model):
     position: Position
     zone: Id | None = None
 
-    _before = model_validator(mode="before")(_titled)
+    _before = model_validator(mode="before")(titled)
 
 
 class Siren(Model):
@@ -209,44 +175,6 @@ class Siren(Model):
     position: Position
     zones: Annotated[tuple[Id, ...], Field(min_length=1)]
     audible_m: Positive = 500.0
-
-
-class Effector(Model):
-    """A simulated battery: parametric, with no output to any hardware. Defaults are coarse and assumed."""
-
-    id: Id
-    title: Title
-    position: Position
-    reach_m: Positive = 2_000.0
-    min_range_m: NotNegative = 300.0
-    reaction_s: NotNegative = 3.0
-    flight_speed_mps: Positive = 900.0
-    burst_s: Positive = 3.0
-    kill: Annotated[tuple[tuple[NotNegative, Chance], ...], Field(min_length=1)] = ((1_000.0, 0.6), (2_000.0, 0.2))
-    magazine: Count = 8
-    protects: tuple[Id, ...] = ()
-    debris_pieces: Annotated[Count, Field(ge=1, le=20)] = 3
-    rounds_seen: Annotated[Count, Field(le=100)] = 0
-    """How many of a burst's rounds the simulated radars may see."""
-
-    _before = model_validator(mode="before")(_titled)
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        rising("min_range_m", self.min_range_m, "reach_m", self.reach_m)
-        ranges = [range_m for range_m, _ in self.kill]
-        if ranges != sorted(set(ranges)):
-            raise ValueError(f"found kill at {ranges} m, expected ranges that rise")
-        return self
-
-    def p_kill(self, range_m: float) -> float:
-        """Chance that one engagement at this slant range kills: linear between the points of `kill`, 0 out of reach."""
-        if not self.min_range_m <= range_m <= self.reach_m:
-            return 0.0
-        before = [point for point in self.kill if point[0] <= range_m] or [self.kill[0]]
-        after = [point for point in self.kill if point[0] > range_m] or [self.kill[-1]]
-        (r_0, p_0), (r_1, p_1) = before[-1], after[0]
-        return p_0 if r_1 <= r_0 else p_0 + (p_1 - p_0) * max(range_m - r_0, 0.0) / (r_1 - r_0)
 
 
 def _time_zone(name: str) -> str:
@@ -278,7 +206,7 @@ class Site(Model):
     terrain: Terrain | None = None
     air: Air = Air()
 
-    _before = model_validator(mode="before")(_titled)
+    _before = model_validator(mode="before")(titled)
     _documents: dict[str, str] = PrivateAttr(default_factory=dict)
     _relief: Grid | None = PrivateAttr(default=None)
 
@@ -411,6 +339,7 @@ def _faults(site: Site) -> Iterator[tuple[yamlfile.Loc, str]]:
     yield from _repeated(site)
     yield from _far_or_under(site)
     yield from _unknown_zones(site)
+    yield from _unknown_threats(site)
     kinds = sorted({*DEFAULT_COSTS, *(zone.kind for zone in site.zones)})
     for kind in site.policy.costs:
         if kind not in kinds:
@@ -470,3 +399,21 @@ def _unknown_zones(site: Site) -> Iterator[tuple[yamlfile.Loc, str]]:
     for loc, zone in named:
         if zone is not None and zone not in known:
             yield loc, f"found the zone '{zone}', which is not there, expected {yamlfile.nearest(zone, known)}"
+
+
+def _unknown_threats(site: Site) -> Iterator[tuple[yamlfile.Loc, str]]:
+    for i, effector in enumerate(site.effectors):
+        for name in effector.against:
+            if name not in _threat_names():
+                known = yamlfile.nearest(name, _threat_names())
+                yield (
+                    ("effectors", i, "against", name),
+                    f"found a threat that is not in the catalogue, expected {known}",
+                )
+
+
+@cache
+def _threat_names() -> list[str]:
+    """The classes of the threat catalogue and their families."""
+    text = (resources.files("opencram.physics") / "threats.yaml").read_text(encoding="utf-8")
+    return sorted(set(re.findall(r"^ +(?:- id|family): (\S+)$", text, re.MULTILINE)))

@@ -289,6 +289,29 @@ class Engagement(msgspec.Struct, frozen=True, tag="engagement", kw_only=True):
     reason: str
 
 
+class DefenceNote(msgspec.Struct, frozen=True, tag="defence", kw_only=True):
+    """What the simulated defence makes of an object; `kind` is one of DEFENCE_NOTES.
+
+    `engagement` is the one that is judged from the tracks, 0 where it is told why none is ordered.
+    """
+
+    time_ns: int
+    track: int
+    kind: str
+    reason: str
+    engagement: int = 0
+    zone: str = ""
+
+
+DEFENCE_NOTES = (
+    *("gone", "flies on", "lost"),
+    *("unprotected", "unlikely", "out of reach", "no-fire", "debris", "thrift", "empty", "saturated", "waits"),
+)
+"""Judged: shot down, missed, or nobody can tell. Not engaged: it threatens only what is not protected, or too little;
+no battery meets it, or only in a no-fire sector; its debris would endanger more people than its hit; it is not worth
+the ammunition, or there is none; others need the batteries more; there will be a better moment."""
+
+
 class Reject(msgspec.Struct, frozen=True, tag="reject", kw_only=True):
     """Rows or inputs refused for one reason in one tick; `sample` is the first of them."""
 
@@ -337,3 +360,4 @@ class Outbox:
     rejects: tuple[Reject, ...] = ()
     health: tuple[Health, ...] = ()
     events: tuple[TrackEvent, ...] = ()
+    defence: tuple[DefenceNote, ...] = ()

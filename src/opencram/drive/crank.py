@@ -10,7 +10,7 @@ from opencram.pipeline import step
 from opencram.record.digest import DecisionDigest
 from opencram.record.parquet import TableWriter
 from opencram.state import State, save
-from opencram.tables import Effect, Engagement, Health, Input, Outbox, Reject, TrackEvent, ZoneWarning
+from opencram.tables import DefenceNote, Effect, Engagement, Health, Input, Outbox, Reject, TrackEvent, ZoneWarning
 
 if TYPE_CHECKING:
     from opencram.record.recording import Recorder
@@ -33,6 +33,7 @@ class Said:
     rejects: list[Reject] = field(default_factory=list)
     health: list[Health] = field(default_factory=list)
     events: list[TrackEvent] = field(default_factory=list)
+    defence: list[DefenceNote] = field(default_factory=list)
 
     def add(self, inbox: Sequence[Input], outbox: Outbox) -> None:
         """Take in what came and went in one tick."""
@@ -42,6 +43,7 @@ class Said:
         self.rejects += outbox.rejects
         self.health += outbox.health
         self.events += outbox.events
+        self.defence += outbox.defence
 
 
 class Crank:

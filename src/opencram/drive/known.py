@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -43,15 +43,25 @@ class KnownDebris:
 
 
 @dataclass(frozen=True)
+class KnownRound:
+    """A round of the simulated defence that came down whole."""
+
+    engagement: int
+    end_ns: int
+    end_enu_m: FloatArray
+
+
+@dataclass(frozen=True)
 class Known:
-    """All objects and all debris."""
+    """All objects, all debris and all spent rounds."""
 
     objects: list[KnownObject]
     debris: list[KnownDebris]
+    rounds: list[KnownRound] = field(default_factory=list)
 
     def truth(self) -> Truth:
         """The same, as a report reads it."""
-        return Truth(self.objects, self.debris)
+        return Truth(self.objects, self.debris, self.rounds)
 
 
 def known_to(world: World) -> Known:
@@ -72,7 +82,8 @@ def known_to(world: World) -> Known:
         )
         for o in world.objects()
     ]
-    return Known(objects, [KnownDebris(d.object, d.end_ns, d.end_enu_m) for d in world.debris()])
+    debris = [KnownDebris(d.object, d.end_ns, d.end_enu_m) for d in world.debris()]
+    return Known(objects, debris, [KnownRound(r.engagement, r.end_ns, r.end_enu_m) for r in world.spent_rounds()])
 
 
 def to_plain(known: Known) -> dict[str, Any]:

@@ -89,7 +89,9 @@ def summary_of(crank: Crank, origin: Origin, tables: Tables, known: Known | None
         end_ns=crank.now_ns,
     )
     said = crank.said
-    decisions = Decisions(said.warnings, said.engagements, said.effects, said.rejects, said.health, said.events)
+    decisions = Decisions(
+        said.warnings, said.engagements, said.effects, said.rejects, said.health, said.events, said.defence
+    )
     return summarize(meta, crank.site, tables, decisions, known.truth() if known else None)
 
 

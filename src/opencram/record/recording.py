@@ -34,7 +34,7 @@ RECORD_LIMIT_BYTES = 256 * 1024 * 1024
 """No record of ours comes near; a length beyond it is damage."""
 HEAD = ("/meta", "/site", "/scenario")
 TABLES = ("plots", "tracks", "hypotheses", "impacts", "threats")
-DECISIONS = ("warnings", "engagements", "rejects", "health", "events")
+DECISIONS = ("warnings", "engagements", "rejects", "health", "events", "defence")
 TOPICS = tuple(dict.fromkeys((*HEAD, "/tick", "/snapshot", "/truth", *(f"/{name}" for name in (*TABLES, *DECISIONS)))))
 """All are told of in the head, so that a reader knows them though it skips the beginning."""
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from opencram.tables import Effect, Engagement, FloatArray, Health, Reject, TrackEvent, ZoneWarning
+from opencram.tables import DefenceNote, Effect, Engagement, FloatArray, Health, Reject, TrackEvent, ZoneWarning
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -65,6 +65,17 @@ class TruthDebris(Protocol):
     def end_enu_m(self) -> FloatArray: ...
 
 
+class TruthRound(Protocol):
+    """A round of the simulated defence that came down whole, where and when."""
+
+    @property
+    def engagement(self) -> int: ...
+    @property
+    def end_ns(self) -> int: ...
+    @property
+    def end_enu_m(self) -> FloatArray: ...
+
+
 @dataclass(frozen=True)
 class RunMeta:
     """What a run was: `kind` is 'simulation' or 'replay', `simulated` whether the inputs were."""
@@ -88,6 +99,7 @@ class Decisions:
     rejects: Sequence[Reject] = ()
     health: Sequence[Health] = ()
     events: Sequence[TrackEvent] = ()
+    defence: Sequence[DefenceNote] = ()
 
 
 @dataclass(frozen=True)
@@ -96,6 +108,7 @@ class Truth:
 
     objects: Sequence[TruthObject]
     debris: Sequence[TruthDebris]
+    rounds: Sequence[TruthRound] = ()
 
     @property
     def hostile(self) -> list[TruthObject]:

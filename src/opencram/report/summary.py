@@ -11,6 +11,7 @@ import numpy as np
 
 from opencram import __version__
 from opencram.physics.sound import HEARD_SHARE, Hearing, hearing_of
+from opencram.report.defence import engagement_rows, left_alone, spent_rounds
 from opencram.report.evidence import (
     Columns,
     Decisions,
@@ -28,7 +29,7 @@ from opencram.report.places import Places, clusters, ellipse_95
 from opencram.report.run_tracking import figures_of_run, scene_of_run
 from opencram.report.tracking_metrics import Figures
 from opencram.report.words import iso, time_ns
-from opencram.tables import Engagement, ZoneWarning
+from opencram.tables import ZoneWarning
 
 if TYPE_CHECKING:
     from opencram.site import Site
@@ -139,7 +140,9 @@ def summarize(
         "tracks_confirmed": len(found.tracks),
         "tracks_unexplained": found.unexplained,
         "tracking": _tracking(found),
-        "engagements": [_engagement(found, e) for e in decisions.engagements],
+        "engagements": engagement_rows(found),
+        "left_alone": left_alone(found, objects),
+        "spent_rounds": spent_rounds(found),
         "rejects": _rejects(decisions),
         "health": [
             {"time": iso(h.time_ns), "component": h.component, "state": h.state, "detail": h.detail}
@@ -306,23 +309,6 @@ def _debris(found: Findings) -> list[Row]:
         where = _where(found.places, east, north, True)
         rows.append({"object": piece.object, "time": iso(piece.end_ns), **where})
     return rows
-
-
-def _engagement(found: Findings, order: Engagement) -> Row:
-    outcome = next((e.outcome for e in found.decisions.effects if e.engagement == order.engagement), None)
-    return {
-        "id": order.engagement,
-        "time": iso(order.time_ns),
-        "effector": order.effector,
-        "track": order.track,
-        "object": found.matched.get(order.track),
-        "zone": order.zone,
-        "range_m": round(order.range_m, 1),
-        "p_kill": round(order.p_kill, 3),
-        "intercept_time": iso(order.intercept_ns),
-        "outcome": outcome,
-        "reason": order.reason,
-    }
 
 
 def _rejects(decisions: Decisions) -> list[Row]:

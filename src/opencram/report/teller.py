@@ -298,6 +298,11 @@ class Teller:
         """What a simulated battery is called."""
         return next((self.title(e) for e in self.run.site.effectors if e.id == name), name)
 
+    def defence_note(self, kind: str) -> str:
+        """What the simulated defence made of an object, shortly."""
+        english, french = _DEFENCE_NOTES.get(kind, (kind, kind))
+        return words.spaced(french) if self.language == "fr" else english
+
     def zone_list(self, zones: Sequence[str]) -> str:
         """Names of zones, or 'none'."""
         names = [self.run.zone_title(zone, self.language) or zone for zone in zones]
@@ -358,6 +363,23 @@ _KEY_FIGURES: dict[Language, dict[str, str]] = {
         "phantom_alarms": "alertes fantômes",
     },
 }
+
+
+_DEFENCE_NOTES = {
+    "gone": ("gone", "disparu"),
+    "flies on": ("flies on", "poursuit son vol"),
+    "lost": ("cannot be told", "indéterminé"),
+    "unprotected": ("nothing protected was threatened", "rien de protégé n’était menacé"),
+    "unlikely": ("a hit was too unlikely", "un impact était trop improbable"),
+    "out of reach": ("out of reach", "hors de portée"),
+    "no-fire": ("no-fire sector", "secteur interdit de tir"),
+    "debris": ("debris over people", "débris au-dessus de personnes"),
+    "thrift": ("not worth the ammunition", "ne valait pas les munitions"),
+    "empty": ("magazine empty", "munitions épuisées"),
+    "saturated": ("the batteries were taken", "batteries occupées"),
+    "waits": ("waited for a better moment", "attente d’un meilleur moment"),
+}
+"""By kind, in English and French."""
 
 
 def _none(n: int, language: Language) -> str:

@@ -19,8 +19,9 @@ from functools import cache
 
 import numpy as np
 
+from opencram.defence.debris import pieces_down
 from opencram.physics.corridors import Own, still_own
-from opencram.physics.flight import fly, ground_jacobian
+from opencram.physics.flight import fly
 from opencram.physics.layout import Layout, layout_of
 from opencram.physics.polygon import p_course, p_inside, sights
 from opencram.physics.threats import Threat, catalogue, class_index
@@ -70,12 +71,6 @@ LOST_S = 60.0
 DIVE_SHARE, DIVE_ROOM = 0.15, 1.5
 """What sinks by this share of its ground speed is diving; it is down after this many times its height over its sink."""
 
-KICK_MPS = 45.0
-"""Assumed speed that a break-up gives its pieces, one sigma along each axis."""
-BURST_SIGMA_M = 30.0
-PIECES = ((-1.0, 0.25), (0.0, 0.5), (1.0, 0.25))
-"""Light, middling and heavy pieces: offset of ln(ballistic coefficient) from the fragment's, and share (assumed)."""
-PIECE_LN_BETA_SIGMA = 0.5
 DEBRIS_DELAY_NS = 500_000_000
 """Plots of a track from this long after its kill on are plots of what is left of it."""
 STEP_S = 0.25
@@ -131,6 +126,8 @@ class ThreatsState:
     seen: dict[int, Seen] = field(default_factory=dict)
     killed_ns: dict[int, int] = field(default_factory=dict)
     """Tracks that the simulated defence has destroyed, and when."""
+    over_ns: dict[int, int] = field(default_factory=dict)
+    """Engagements whose effect has come back, and when it happened."""
 
 
 def impacts_to_threats(
@@ -145,8 +142,8 @@ def impacts_to_threats(
 ) -> Threats:
     """All threats that stand at `now_ns`, ordered by track, debris after the object itself, and zone.
 
-    The tables are this tick's (empty when nothing was measured); `engagements` are the simulated ones whose effect has
-    not come back before this tick, `effects` those that came back in it.
+    The tables are this tick's (empty when nothing was measured); `engagements` are the simulated ones under way or
+    just over, `effects` those that came back in this tick.
     """
     layout = layout_of(site)
     tracks, hypotheses = _newest(tracks), _newest_of_class(hypotheses)
@@ -198,6 +195,7 @@ def _remember(state: ThreatsState, tracks: Tracks, now_ns: int, site: Site) -> N
         )
     state.seen = {track: s for track, s in state.seen.items() if s.time_ns > now_ns - FORGET_NS}
     state.killed_ns = {track: at for track, at in state.killed_ns.items() if at > now_ns - FORGET_NS}
+    state.over_ns = {number: at for number, at in state.over_ns.items() if at > now_ns - FORGET_NS}
 
 
 def _steadied(last: Seen | None, vel_enu_mps: FloatArray, time_ns: int) -> FloatArray:
@@ -413,7 +411,7 @@ def _cast_debris(state: ThreatsState, engagements: Sequence[Engagement], layout:
     """Once for each new engagement: where pieces would come down, as likely as the kill itself."""
     for order in engagements:
         seen = state.seen.get(order.track)
-        if seen is None or order.engagement in state.debris:
+        if seen is None or order.engagement in state.debris or order.engagement in state.over_ns:
             continue
         burst = carried(seen, order.intercept_ns, layout)
         state.debris[order.engagement] = _footprint(
@@ -428,6 +426,7 @@ def _take_effects(
     effectors = {order.engagement: order.effector for order in engagements}
     for effect in effects:
         state.debris.pop(effect.engagement, None)
+        state.over_ns[effect.engagement] = effect.time_ns
         if effect.outcome != "kill":
             continue
         state.killed_ns[effect.track] = effect.time_ns
@@ -464,24 +463,12 @@ def _footprint(
 ) -> Standing:
     """Threats of the pieces of an object that bursts in state `burst` (7): that at least one hits the zone."""
     cls = class_index("fragment")
-    fragment = _classes()[cls]
-    spread = np.diag([BURST_SIGMA_M**2] * 3 + [KICK_MPS**2] * 3 + [PIECE_LN_BETA_SIGMA**2])
-    where, cov, when_s, sigma_s, share = [], [], [], [], []
-    for offset, weight in PIECES:
-        start = np.append(burst[:6], fragment.ln_beta + offset)
-        fall = ground_jacobian(start, 1.0, layout.env, layout.air, layout.ground, fragment.drag)
-        if np.isfinite(fall).all():
-            ground = fall[:3, 1:8] @ spread @ fall[:3, 1:8].T
-            where.append(fall[:2, 0])
-            cov.append(ground[:2, :2])
-            when_s.append(float(fall[2, 0]))
-            sigma_s.append(math.sqrt(float(ground[2, 2])))
-            share.append(weight)
-    if not share:
+    falls = pieces_down(burst, layout)
+    if falls is None:
         return Standing()
-    hazards = np.full(len(share), fragment.hazard_radius_m)
-    p = np.array(share)[:, None] * _p_zones(np.array(where), np.array(cov), hazards, layout)
-    one, mean_s, spread_s = _mix(p, np.array(when_s), np.array(sigma_s), np.zeros(len(share), np.int64), 1)
+    hazards = np.full(len(falls.share), _classes()[cls].hazard_radius_m)
+    p = falls.share[:, None] * _p_zones(falls.where_enu_m, falls.cov_m2, hazards, layout)
+    one, mean_s, spread_s = _mix(p, falls.when_s, falls.sigma_s, np.zeros(len(p), np.int64), 1)
     any_hit = p_burst * (1.0 - (1.0 - np.minimum(one, 1.0)) ** pieces)
     return _standing(_one(time_ns, track, cls, True), any_hit, mean_s, spread_s, burst_ns)
 

@@ -1,42 +1,42 @@
-"""Threats -> engagements: which simulated effector takes what.
+"""Threats -> engagements: which simulated effector takes what, and why the rest is left.
 
 This stage exists only where every input comes from the simulated world. An effector is a reach, a reaction time, a
 rate, a chance of kill against range and a magazine; an engagement says which object it takes and when that would be
 over, for the world to draw what comes of it. There is no output for hardware, by design.
+
+The stage is not told what the world has drawn. Whether an object is gone or flies on it tells from the tracks.
 """
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 
 import numpy as np
 
-from opencram.physics.flight import fly
+from opencram.defence import assessment
+from opencram.defence.assessment import REVISED_NS, Watch, judge, look
+from opencram.defence.assignment import RULES, Shot
+from opencram.defence.debris import people_at_risk
+from opencram.defence.planning import Need, Prospect, Stock, Why, prospect_of, why_not
+from opencram.defence.windows import STEP_S, Target
 from opencram.physics.layout import Layout, layout_of
-from opencram.physics.threats import Threat, catalogue
-from opencram.site import Effector, Site
-from opencram.tables import BALLISTIC, CONFIRMED, Effect, Engagement, FloatArray, Threats, Tracks
+from opencram.site import Site, Zone
+from opencram.tables import (
+    BALLISTIC,
+    CONFIRMED,
+    DefenceNote,
+    Engagement,
+    FloatArray,
+    IntArray,
+    Threats,
+    Tracks,
+)
 
-LOOK_AHEAD_S = 60.0
-STEP_S = 0.25
-LOWEST_BURST_M = 30.0
-"""Nothing is engaged below this height over the ground: it would be down before."""
-LEAST_KILL = 0.05
+DECIDE_NS = 250_000_000
+"""Orders are given this often at most."""
 NO_EFFECT_NS = 5_000_000_000
-"""An engagement whose effect has not come back this long after its end is given up, and its object is free again."""
+"""So long after its end an engagement may still have an effect."""
 FORGET_NS = 600_000_000_000
 SECOND_NS = 1_000_000_000
-
-
-@dataclass
-class Target:
-    """A confirmed track as of its newest plot."""
-
-    time_ns: int
-    mean: FloatArray
-    ballistic: bool
-    cls: int
 
 
 @dataclass
@@ -45,218 +45,236 @@ class EngagementsState:
 
     next_engagement: int = 1
     under_way: dict[int, Engagement] = field(default_factory=dict)
+    """Engagements of which nobody can tell yet what came of them."""
+    ended: dict[int, Engagement] = field(default_factory=dict)
+    """Engagements that are judged and whose effect may still come."""
     spent: dict[str, int] = field(default_factory=dict)
-    """Engagements ordered so far, by effector."""
+    """Taken from each effector's magazine since it was full."""
     free_ns: dict[str, int] = field(default_factory=dict)
     """When each effector can take the next object."""
+    met: dict[str, FloatArray] = field(default_factory=dict)
+    """Where each effector last meets something."""
     targets: dict[int, Target] = field(default_factory=dict)
-    killed_ns: dict[int, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Need:
-    """An object that must not arrive: the zone it threatens most, how likely and when."""
-
-    track: int
-    zone: int
-    p_hit: float
-    impact_ns: int
-
-
-@dataclass(frozen=True)
-class Chance:
-    """What one effector could do about one object if it were ordered now."""
-
-    effector: Effector
-    object_enu_m: FloatArray
-    """Where the object is now."""
-    range_m: float
-    p_kill: float
-    intercept_ns: int
+    needs: dict[int, Need] = field(default_factory=dict)
+    """By track that is or was engaged, as of before the intercept."""
+    watches: dict[int, Watch] = field(default_factory=dict)
+    """By track: its last engagement that is over."""
+    decided_ns: int = 0
+    noted: dict[int, str] = field(default_factory=dict)
+    """By track: why it is not engaged, as last told."""
 
 
 def pending(state: EngagementsState, now_ns: int) -> list[Engagement]:
-    """The engagements whose effect has not come back, in their order."""
-    return [e for e in state.under_way.values() if now_ns <= e.intercept_ns + NO_EFFECT_NS]
+    """The engagements whose effect may still come, in their order."""
+    orders = {**state.under_way, **state.ended}
+    return [orders[n] for n in sorted(orders) if now_ns <= orders[n].intercept_ns + NO_EFFECT_NS]
 
 
 def threats_to_engagements(
-    state: EngagementsState,
-    threats: Threats,
-    tracks: Tracks,
-    effects: Sequence[Effect],
-    now_ns: int,
-    site: Site,
-) -> tuple[Engagement, ...]:
-    """The simulated engagements ordered at this tick.
+    state: EngagementsState, threats: Threats, tracks: Tracks, now_ns: int, site: Site
+) -> tuple[tuple[Engagement, ...], tuple[DefenceNote, ...]]:
+    """The simulated engagements ordered at this tick, and what is made of those that are over and of all other objects.
 
-    The most urgent object comes first and gets the effector with the best chance of kill; an object is engaged by one
-    effector at a time, again after a miss. An effector waits for an object that is still out of its reach.
+    An object is engaged by one effector at a time, again when it is seen to fly on. Which one and when is planned for
+    all objects together (`policy.assignment`: horizon), or the most urgent object comes first and gets the effector
+    with the best chance of kill (greedy).
     """
-    _take_effects(state, effects, now_ns)
-    _remember(state, tracks, now_ns)
-    if not site.effectors:
-        return ()
     layout = layout_of(site)
-    orders = []
-    for need in _needs(state, threats, site):
-        chance = _best(state, need, layout, now_ns, site)
-        if chance is not None:
-            orders.append(_order(state, need, chance, now_ns, site))
-    return tuple(orders)
+    _watch(state, now_ns)
+    _look(state, tracks, layout)
+    _remember(state, tracks, now_ns)
+    notes = _judge(state, now_ns, layout)
+    if not site.effectors or now_ns - state.decided_ns < DECIDE_NS:
+        return (), tuple(notes)
+    state.decided_ns = now_ns
+    needs, spared = _needs(state, threats, now_ns, site)
+    orders, reasons = _decide(state, needs, now_ns, site) if needs else ([], {})
+    return tuple(orders), (*notes, *_tell(state, {**spared, **reasons}, now_ns))
 
 
-def _take_effects(state: EngagementsState, effects: Sequence[Effect], now_ns: int) -> None:
-    for effect in effects:
-        state.under_way.pop(effect.engagement, None)
-        if effect.outcome == "kill":
-            state.killed_ns[effect.track] = effect.time_ns
-    state.under_way = {order.engagement: order for order in pending(state, now_ns)}
-    state.killed_ns = {track: at for track, at in state.killed_ns.items() if at > now_ns - FORGET_NS}
+# ---- what came of it ------------------------------------------------------------------------------------------------
+
+
+def _watch(state: EngagementsState, now_ns: int) -> None:
+    """From its intercept on an object is watched, from how it flew before."""
+    for order in state.under_way.values():
+        known = state.watches.get(order.track)
+        if now_ns >= order.intercept_ns and (known is None or known.engagement != order.engagement):
+            reference = state.targets[order.track]
+            last_ns = max(order.intercept_ns, reference.time_ns)
+            state.watches[order.track] = Watch(order.engagement, order.track, order.intercept_ns, reference, last_ns)
+
+
+def _look(state: EngagementsState, tracks: Tracks, layout: Layout) -> None:
+    for row in np.flatnonzero(np.isin(tracks.track, list(state.watches)) & (tracks.plot >= 0)).tolist():
+        watch = state.watches[int(tracks.track[row])]
+        look(watch, int(tracks.time_ns[row]), tracks.mean[row], tracks.cov[row], layout)
+
+
+def _judge(state: EngagementsState, now_ns: int, layout: Layout) -> list[DefenceNote]:
+    """What can be told now of engagements that are over; what was taken for dead may be seen alive for a while."""
+    notes = []
+    for watch in list(state.watches.values()):
+        verdict = judge(watch, now_ns, layout) if watch.verdict != "flies on" else ""
+        if verdict and verdict != watch.verdict and not (watch.verdict and verdict == "lost"):
+            watch.verdict = verdict
+            order = state.under_way.pop(watch.engagement, None)
+            if order is not None:
+                state.ended[watch.engagement] = order
+            why = assessment.why(watch)
+            notes.append(
+                DefenceNote(time_ns=now_ns, track=watch.track, kind=verdict, reason=why, engagement=watch.engagement)
+            )
+    state.ended = {n: order for n, order in state.ended.items() if now_ns <= order.intercept_ns + NO_EFFECT_NS}
+    return notes
 
 
 def _remember(state: EngagementsState, tracks: Tracks, now_ns: int) -> None:
-    for row in np.flatnonzero(tracks.status == CONFIRMED).tolist():
+    for row in np.flatnonzero((tracks.status == CONFIRMED) & (tracks.plot >= 0)).tolist():
+        track, time_ns = int(tracks.track[row]), int(tracks.time_ns[row])
+        before = state.targets.get(track)
+        gap_ns = 0 if before is None else max(time_ns - before.time_ns, before.gap_ns * 9 // 10)
         ballistic, cls = bool(tracks.model[row] == BALLISTIC), int(tracks.cls[row])
-        seen = Target(int(tracks.time_ns[row]), tracks.mean[row].copy(), ballistic, cls)
-        state.targets[int(tracks.track[row])] = seen
+        mean, cov = tracks.mean[row].copy(), tracks.cov[row].copy()
+        state.targets[track] = Target(time_ns, mean, cov, ballistic, cls, gap_ns)
     state.targets = {track: seen for track, seen in state.targets.items() if seen.time_ns > now_ns - FORGET_NS}
+    state.needs = {track: need for track, need in state.needs.items() if track in state.targets}
+    state.watches = {track: w for track, w in state.watches.items() if now_ns <= w.intercept_ns + REVISED_NS}
 
 
 # ---- what must be engaged -------------------------------------------------------------------------------------------
 
 
-def _needs(state: EngagementsState, threats: Threats, site: Site) -> list[Need]:
+def _needs(state: EngagementsState, threats: Threats, now_ns: int, site: Site) -> tuple[list[Need], dict[int, Why]]:
     """The objects that threaten a protected zone as much as an alert takes, the earliest impact first.
 
-    Debris is left alone, as is what is being engaged or was destroyed.
+    Debris is left alone. An object that was engaged stands as it stood before the intercept until it has been judged:
+    what becomes of its threat afterwards is not looked at. And why each of the others is spared: kind, zone, words.
     """
-    busy = {order.track for order in state.under_way.values()} | set(state.killed_ns)
-    worst: dict[int, Need] = {}
-    columns = (threats.track, threats.zone, threats.p_hit, threats.impact_time_ns, threats.debris)
-    for track, zone, p, impact_ns, debris in zip(*(c.tolist() for c in columns), strict=True):
-        place = site.zones[zone]
-        if debris or track in busy or track not in state.targets or not place.protected:
-            continue
-        if p >= site.policy.cost_of(place.kind).threshold and (track not in worst or p > worst[track].p_hit):
-            worst[track] = Need(track, zone, p, impact_ns)
-    return sorted(worst.values(), key=lambda need: (need.impact_ns, need.track))
+    needs: dict[int, Need] = {}
+    spared = {}
+    engaged = {order.track for order in state.under_way.values()} | set(state.watches)
+    for track in np.unique(threats.track[~threats.debris]).tolist():
+        if track in state.targets:
+            rows = np.flatnonzero((threats.track == track) & ~threats.debris)
+            need, why = _need(track, threats, rows, site)
+            if need is not None and track not in engaged:
+                needs[track] = state.needs[track] = need
+            elif track not in engaged:
+                spared[track] = why
+    for track in sorted(engaged):
+        if track in state.needs and _may_be_engaged(state, track) and state.needs[track].impact_ns > now_ns:
+            needs[track] = state.needs[track]
+    return sorted(needs.values(), key=lambda need: (need.impact_ns, need.track)), spared
 
 
-# ---- who can --------------------------------------------------------------------------------------------------------
+def _may_be_engaged(state: EngagementsState, track: int) -> bool:
+    """Whether what was engaged is known to fly on, or nobody can tell."""
+    watch = state.watches.get(track)
+    busy = any(order.track == track for order in state.under_way.values())
+    return not busy and watch is not None and watch.verdict in ("flies on", "lost")
 
 
-def _best(state: EngagementsState, need: Need, layout: Layout, now_ns: int, site: Site) -> Chance | None:
-    """The best chance of kill that an order given now would have; None if no effector can, or all do better to wait."""
-    ready = [
-        (index, effector)
-        for index, effector in enumerate(site.effectors)
-        if _is_ready(state, effector, now_ns) and _protects(effector, site.zones[need.zone].id)
+def _need(track: int, threats: Threats, rows: IntArray, site: Site) -> tuple[Need | None, Why]:
+    """What an object's threats come to, or why it is spared."""
+    zones = [site.zones[z] for z in threats.zone[rows].tolist()]
+    p_hit = threats.p_hit[rows]
+    protected = np.array([zone.protected for zone in zones])
+    if not protected.any():
+        first = zones[int(np.argmax(p_hit))]
+        return None, Why("unprotected", first.id, f"it threatens {first.name}, which is not protected")
+    alert = np.array([_threshold(zone, site) for zone in zones])
+    enough = protected & (p_hit >= alert)
+    if not enough.any():
+        best = int(np.argmax(np.where(protected, p_hit / alert, -1.0)))
+        why = f"chance of hitting {zones[best].name} {p_hit[best]:.2g}, below {alert[best]:.2g}"
+        return None, Why("unlikely", zones[best].id, why)
+    at_risk = people_at_risk(site, int(threats.cls[rows[0]]))[threats.zone[rows]]
+    harm = p_hit * (1.0 + at_risk) * np.array([1.0 / _threshold(zone, site) - 1.0 for zone in zones])
+    row = int(np.argmax(np.where(enough, p_hit, -1.0)))
+    return Need(
+        track,
+        int(threats.zone[rows[row]]),
+        float(p_hit[row]),
+        int(threats.impact_time_ns[rows[row]]),
+        float(harm[protected].sum()),
+        float((p_hit * (at_risk + protected)).sum()),
+    ), Why("", "", "")
+
+
+def _threshold(zone: Zone, site: Site) -> float:
+    return site.policy.cost_of(zone.kind).threshold
+
+
+# ---- what is ordered ------------------------------------------------------------------------------------------------
+
+
+def _decide(
+    state: EngagementsState, needs: Sequence[Need], now_ns: int, site: Site
+) -> tuple[list[Engagement], dict[int, Why]]:
+    """The orders of this moment, and why each other object gets none."""
+    stocks = _stocks(state, site)
+    prospect = prospect_of(needs, state.targets, stocks, now_ns, site)
+    shots = prospect.task.shots
+    plan: Sequence[Shot] = RULES[site.policy.assignment](prospect.task) if any(s.slot == 0 for s in shots) else shots
+    now = sorted((shot for shot in plan if shot.slot == 0), key=lambda shot: shot.target)
+    orders = [_order(state, shot, prospect, site) for shot in now]
+    held = sorted(set(range(len(needs))) - {shot.target for shot in now})
+    return orders, {needs[i].track: why_not(i, prospect, plan, stocks, site) for i in held}
+
+
+def _stocks(state: EngagementsState, site: Site) -> list[Stock]:
+    return [
+        Stock(e.magazine - state.spent.get(e.id, 0), state.free_ns.get(e.id, 0), state.met.get(e.id))
+        for e in site.effectors
     ]
-    if not ready:
-        return None
-    path = _path(state.targets[need.track], now_ns, need.impact_ns, layout)
-    chances = [_chance(effector, layout.effector_enu_m[index], path, now_ns) for index, effector in ready]
-    return max((c for c in chances if c is not None), key=lambda c: c.p_kill, default=None)
 
 
-def _is_ready(state: EngagementsState, effector: Effector, now_ns: int) -> bool:
-    return state.spent.get(effector.id, 0) < effector.magazine and state.free_ns.get(effector.id, 0) <= now_ns
-
-
-def _protects(effector: Effector, zone: str) -> bool:
-    return not effector.protects or zone in effector.protects
-
-
-@cache
-def _classes() -> tuple[Threat, ...]:
-    return tuple(catalogue().values())
-
-
-def _path(target: Target, now_ns: int, end_ns: int, layout: Layout) -> FloatArray:
-    """Where the object will be, (n, 3), every STEP_S from now on until it is down or at its zone."""
-    n = math.ceil(min(max((end_ns - now_ns) / SECOND_NS, 0.0), LOOK_AHEAD_S) / STEP_S)
-    since_s = (now_ns - target.time_ns) / SECOND_NS
-    if not target.ballistic:
-        seconds = since_s + STEP_S * np.arange(n + 1)
-        return target.mean[:3] + seconds[:, None] * target.mean[3:6]
-    drag = _classes()[max(target.cls, 0)].drag
-    start = fly(target.mean, since_s, 1, layout.env, layout.air, drag)[1]
-    return fly(start, STEP_S, n, layout.env, layout.air, drag)[:, :3]
-
-
-def _chance(effector: Effector, place_enu_m: FloatArray, path: FloatArray, now_ns: int) -> Chance | None:
-    """What the effector would do if ordered now; None if it cannot reach the object so, or does better to wait."""
-    range_m = np.sqrt(((path - place_enu_m) ** 2).sum(axis=1))
-    meets = meetings(effector, range_m)
-    p_kill = _p_kill(effector, path, range_m)[meets].tolist()
-    if not p_kill or p_kill[0] < LEAST_KILL or not is_time(p_kill, meets, math.ceil(effector.burst_s / STEP_S)):
-        return None
-    at = meets[0]
-    return Chance(effector, path[0], float(range_m[at]), p_kill[0], now_ns + math.ceil(STEP_S * at * SECOND_NS))
-
-
-def meetings(effector: Effector, range_m: FloatArray) -> list[int]:
-    """For an order given at each step of the path: the step at which the effector gets there no later than the object.
-
-    The list ends where the effector comes too late for all that is left of the path.
-    """
-    steps = np.arange(len(range_m))
-    ahead = steps - (effector.reaction_s + range_m / effector.flight_speed_mps) / STEP_S
-    met = np.searchsorted(np.maximum.accumulate(ahead), steps)
-    return [int(m) for m in met[met < len(range_m)]]
-
-
-def _p_kill(effector: Effector, path: FloatArray, range_m: FloatArray) -> FloatArray:
-    """The effector's chance of kill at each step (n,) of a path; none where it is out of reach or too low."""
-    ranges, chances = np.array(effector.kill).T
-    able = (range_m >= effector.min_range_m) & (range_m <= effector.reach_m) & (path[:, 2] >= LOWEST_BURST_M)
-    return np.where(able, np.interp(range_m, ranges, chances), 0.0)
-
-
-def is_time(p_kill: Sequence[float], meets: Sequence[int], burst: int) -> bool:
-    """Whether ordering now kills at least as likely, follow-up engagements counted, as ordering at any later step.
-
-    An engagement keeps its object until it is over, and its effector for `burst` steps. The chance of kill from a step
-    on is the better of waiting a step and of engaging, with what follows a miss: solved backwards from the path's end.
-    """
-    after = [0.0] * (len(p_kill) + 1)
-    engage = 0.0
-    for step in range(len(p_kill) - 1, -1, -1):
-        again = min(max(meets[step], step + burst), len(p_kill))
-        engage = p_kill[step] + (1.0 - p_kill[step]) * after[again]
-        after[step] = max(engage, after[step + 1])
-    return engage >= after[0]
-
-
-def _order(state: EngagementsState, need: Need, chance: Chance, now_ns: int, site: Site) -> Engagement:
-    effector = chance.effector
-    state.spent[effector.id] = state.spent.get(effector.id, 0) + 1
+def _order(state: EngagementsState, shot: Shot, prospect: Prospect, site: Site) -> Engagement:
+    window, path, need = prospect.window(shot), prospect.paths[shot.target], prospect.needs[shot.target]
+    effector, step, now_ns = site.effectors[shot.effector], window.meets[0], prospect.now_ns
+    spent = state.spent.get(effector.id, 0) + effector.salvo
+    left = effector.magazine - spent
+    state.spent[effector.id] = spent
     state.free_ns[effector.id] = now_ns + round(effector.burst_s * SECOND_NS)
+    if left < effector.salvo and effector.reload_s is not None:
+        state.spent[effector.id] = 0
+        state.free_ns[effector.id] += round(effector.reload_s * SECOND_NS)
+    state.met[effector.id] = path.pos_enu_m[step].copy()
+    meets_s, east_north_up = step * STEP_S, path.pos_enu_m[0].tolist()
     order = Engagement(
         time_ns=now_ns,
         engagement=state.next_engagement,
         effector=effector.id,
         track=need.track,
         zone=site.zones[need.zone].id,
-        range_m=chance.range_m,
-        p_kill=chance.p_kill,
-        intercept_ns=chance.intercept_ns,
-        east_m=float(chance.object_enu_m[0]),
-        north_m=float(chance.object_enu_m[1]),
-        up_m=float(chance.object_enu_m[2]),
-        reason=_why(state, need, chance, now_ns, site),
+        range_m=float(window.range_m[step]),
+        p_kill=shot.p_kill,
+        intercept_ns=now_ns + round(meets_s * SECOND_NS),
+        east_m=east_north_up[0],
+        north_m=east_north_up[1],
+        up_m=east_north_up[2],
+        reason=f"track {need.track} may hit {site.zones[need.zone].name} in "
+        f"{(need.impact_ns - now_ns) / SECOND_NS:.0f} s, chance {need.p_hit:.2g}; {effector.id} meets it in "
+        f"{meets_s:.1f} s at {window.range_m[step] / 1e3:.1f} km, chance of kill {shot.p_kill:.2f}; "
+        f"{left} of {effector.magazine} left",
     )
     state.next_engagement += 1
     state.under_way[order.engagement] = order
+    state.watches.pop(need.track, None)
+    state.noted.pop(need.track, None)
     return order
 
 
-def _why(state: EngagementsState, need: Need, chance: Chance, now_ns: int, site: Site) -> str:
-    effector = chance.effector
-    return (
-        f"track {need.track} may hit {site.zones[need.zone].name} in {(need.impact_ns - now_ns) / SECOND_NS:.0f} s, "
-        f"chance {need.p_hit:.2g}; {effector.id} meets it in {(chance.intercept_ns - now_ns) / SECOND_NS:.1f} s "
-        f"at {chance.range_m / 1e3:.1f} km, chance of kill {chance.p_kill:.2f}; "
-        f"{effector.magazine - state.spent[effector.id]} of {effector.magazine} left"
-    )
+# ---- why nothing is ordered -----------------------------------------------------------------------------------------
+
+
+def _tell(state: EngagementsState, reasons: Mapping[int, Why], now_ns: int) -> list[DefenceNote]:
+    """Why objects are not engaged, where that has changed since it was last told."""
+    notes = []
+    for track, why in sorted(reasons.items()):
+        if state.noted.get(track) != why.kind:
+            state.noted[track] = why.kind
+            notes.append(DefenceNote(time_ns=now_ns, track=track, kind=why.kind, reason=why.reason, zone=why.zone))
+    state.noted = {track: kind for track, kind in state.noted.items() if track in state.targets}
+    return notes

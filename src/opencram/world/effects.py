@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from opencram.physics.frames import geodetic_to_enu
 from opencram.physics.threats import catalogue
-from opencram.site import Position, Site
+from opencram.site import Effector, Position, Site
 from opencram.tables import Effect, Engagement
 from opencram.world.flown import NS, Flown, Setting
 from opencram.world.rng import generator
@@ -24,8 +24,6 @@ FOUND_WITHIN_M = 400.0
 """An engagement takes the object nearest its track at the order, if it is this near; else there is nothing to hit."""
 ROUND_SCATTER_RAD = 0.003
 """One sigma, each way, of a round about the burst's direction (assumed)."""
-ROUND_LIFE_S = 2.5
-"""Rounds destroy themselves after about this: public descriptions of gun batteries give two to three kilometres."""
 SCATTER_SHARE, SCATTER_LEAST_MPS, SCATTER_MOST_MPS = 0.2, 30.0, 60.0
 """One sigma of each axis of a piece's velocity about the body's: a share of its speed within bounds (assumed)."""
 
@@ -46,6 +44,8 @@ class Defence:
     """Body -> when it was intercepted, ns."""
     debris: list[tuple[int, Flown]] = field(default_factory=list)
     """(body it came from, piece)."""
+    duds: list[tuple[int, Flown]] = field(default_factory=list)
+    """(engagement, round that did not destroy itself)."""
     _pending: list[tuple[Engagement, int]] = field(default_factory=list)
 
     def order(self, engagements: Sequence[Engagement]) -> None:
@@ -57,6 +57,7 @@ class Defence:
             self._pending.append((engagement, body))
             if body >= 0:
                 self.sky.add(self._rounds(engagement, body))
+                self.duds += [(engagement.engagement, dud) for dud in self._duds(engagement, body)]
 
     def resolve(self, last_ns: int, now_ns: int) -> list[Effect]:
         """The effects of all engagements whose time has come, in order; an overdue one counts from `last_ns`."""
@@ -99,11 +100,9 @@ class Defence:
 
         They hit nothing; whether the body is hit is drawn once, in `_effect`. Nothing here could lay a gun.
         """
-        effector = next(e for e in self.site.effectors if e.id == engagement.effector)
+        effector = self._effector(engagement)
         rng = generator(self.seed, "rounds", str(engagement.engagement))
-        muzzle = geodetic_to_enu(*_radians(effector.position), self.setting.origin)
-        meets_ns = min(engagement.intercept_ns, int(self.sky.end_ns[body]))
-        way = self.sky.at(meets_ns, np.array([body]))[0][0] - muzzle
+        muzzle, way, meets_ns = self._way(engagement, body)
         way_m = float(np.sqrt((way**2).sum()))
         first_ns = meets_ns - round((way_m / effector.flight_speed_mps + effector.burst_s) * NS)
         made = []
@@ -111,8 +110,33 @@ class Defence:
             direction = way / max(way_m, 1.0) + ROUND_SCATTER_RAD * rng.standard_normal(3)
             start_ns = max(first_ns + round(effector.burst_s * NS * n / effector.rounds_seen), engagement.time_ns)
             name = f"{effector.id}:{engagement.engagement}-{n + 1}"
-            made.append(_streak(name, muzzle, effector.flight_speed_mps * direction, start_ns))
+            velocity = effector.flight_speed_mps * direction
+            made.append(_streak(name, muzzle, velocity, start_ns, effector.self_destruct_s))
         return made
+
+    def _duds(self, engagement: Engagement, body: int) -> list[Flown]:
+        """The rounds that do not destroy themselves: they fall as bullets do, unseen, wherever that is."""
+        effector = self._effector(engagement)
+        rng = generator(self.seed, "duds", str(engagement.engagement))
+        count = int(rng.binomial(effector.rounds * effector.salvo, effector.dud_share))
+        muzzle, way, meets_ns = self._way(engagement, body)
+        threat, made = catalogue()["gunfire"], []
+        for n in range(count):
+            direction = way / max(float(np.sqrt((way**2).sum())), 1.0) + ROUND_SCATTER_RAD * rng.standard_normal(3)
+            state = np.concatenate([muzzle, effector.flight_speed_mps * direction, [threat.ln_beta]])
+            made.append(
+                fly_piece(f"{effector.id}:{engagement.engagement}-{n + 1}", threat, state, meets_ns, self.setting)
+            )
+        return made
+
+    def _way(self, engagement: Engagement, body: int) -> tuple[Floats, Floats, int]:
+        """Where the battery stands, from there to where the body will be at the intercept, and when that is."""
+        muzzle = geodetic_to_enu(*_radians(self._effector(engagement).position), self.setting.origin)
+        meets_ns = min(engagement.intercept_ns, int(self.sky.end_ns[body]))
+        return muzzle, self.sky.at(meets_ns, np.array([body]))[0][0] - muzzle, meets_ns
+
+    def _effector(self, engagement: Engagement) -> Effector:
+        return next(e for e in self.site.effectors if e.id == engagement.effector)
 
     def _break_up(
         self, engagement: Engagement, body: int, time_ns: int, pos: Floats, vel: Floats, rng: np.random.Generator
@@ -120,7 +144,7 @@ class Defence:
         self.sky.stop(body, time_ns)
         self.killed[body] = time_ns
         threat = catalogue()["fragment"]
-        pieces = next(e.debris_pieces for e in self.site.effectors if e.id == engagement.effector)
+        pieces = self._effector(engagement).debris_pieces
         speed = float(np.sqrt((vel**2).sum()))
         sigma = min(max(SCATTER_SHARE * speed, SCATTER_LEAST_MPS), SCATTER_MOST_MPS)
         parent, made = self.sky.bodies[body].id, []
@@ -133,10 +157,10 @@ class Defence:
         self.debris += [(body, piece) for piece in made]
 
 
-def _streak(name: str, start: Floats, velocity: Floats, start_ns: int) -> Flown:
+def _streak(name: str, start: Floats, velocity: Floats, start_ns: int, life_s: float) -> Flown:
     """A round that flies straight until it destroys itself."""
-    rows = [np.concatenate([start + k * ROUND_LIFE_S * velocity, velocity]) for k in range(3)]
-    life_ns = round(ROUND_LIFE_S * NS)
+    rows = [np.concatenate([start + k * life_s * velocity, velocity]) for k in range(3)]
+    life_ns = round(life_s * NS)
     end = rows[1][:3].copy()
     return Flown(
         name, catalogue()["gunfire"], start_ns, life_ns, np.array(rows), start_ns + life_ns, end, False, None, None

@@ -69,6 +69,15 @@ class DebrisPiece:
     zone: str | None
 
 
+@dataclass(frozen=True, eq=False)
+class SpentRound:
+    """A round of an engagement that did not destroy itself, and where and when it comes down."""
+
+    engagement: int
+    end_ns: int
+    end_enu_m: Floats
+
+
 class World:
     """A scenario at a site under a seed, from `start_ns` to `end_ns`, to be advanced by `tick_ns` at a time."""
 
@@ -124,6 +133,10 @@ class World:
         """All pieces of what was intercepted so far, those still falling too."""
         pieces = [(self._flown[body].id, piece) for body, piece in self._defence.debris]
         return [DebrisPiece(name, p.end_ns, p.end_enu_m, self._zone(p.end_enu_m)) for name, p in pieces]
+
+    def spent_rounds(self) -> list[SpentRound]:
+        """All rounds that did not destroy themselves, those still falling too."""
+        return [SpentRound(number, dud.end_ns, dud.end_enu_m) for number, dud in self._defence.duds]
 
     def truth_rows(self, now_ns: int) -> dict[str, list[Any]]:
         """What flies at a time, as columns of the truth table."""
