@@ -7,7 +7,7 @@ DEMO = baghdad-2020-11-17
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo demo-sirens live vendor pictures test lint accuracy bench salvos raids mutants study \
-        innocent-sky soak overload incidents clean
+        innocent-sky soak overload incidents examples clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -65,6 +65,9 @@ raids: $(VENV)/.installed ## 1,000 random raids, into docs/warning-performance.m
 study: $(VENV)/.installed ## run a small study: two raids, four seeds each, and its report (under two minutes)
 	@rm -rf runs/study
 	@$(BIN)/opencram study examples/studies/small.yaml --out runs/study
+
+examples: $(VENV)/.installed ## run the three studies that docs/studies.md answers from, and put their pages there (a quarter of an hour)
+	@$(BIN)/python scripts/example_studies.py
 
 mutants: $(VENV)/.installed-dev ## change the code that warns in one place at a time, into docs/explanation/mutants.md: do its tests notice? (half an hour)
 	@$(BIN)/python scripts/mutants.py

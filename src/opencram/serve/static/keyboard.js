@@ -24,7 +24,8 @@ export function keyboard(commands) {
   addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
     if (event.key === "Escape") document.activeElement?.blur();
-    if (event.target.matches?.("input:not([type=range]):not([type=checkbox]), textarea")) return;
+    const typed = event.target.matches?.("input:not([type=range]):not([type=checkbox]), textarea");
+    if (typed && !event.target.closest("dialog:not([open])")) return; // a box just closed holds the focus for a moment yet
     const run = byKey.get(event.key);
     if (!run) return;
     event.preventDefault();
