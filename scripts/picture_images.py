@@ -74,7 +74,7 @@ def take(browser: Browser) -> None:
     page = sign_in(browser)
     phone = browser.new_page(viewport={"width": 390, "height": 700})
     phone.goto(f"http://{AT}/zone/green-zone")
-    page.wait_for_function("document.querySelectorAll('#alarms .alert').length > 2")
+    page.wait_for_selector("#alarms .alert >> nth=2")
     page.wait_for_timeout(max(0.0, 1000.0 * (begun_s + RAID_S - time.monotonic())))
     if "behind" in (page.text_content("#degraded") or ""):
         sys.exit("the machine is too busy to play the raid in real time: make the pictures when it is not")

@@ -31,7 +31,7 @@ SLOT_STEPS = 4
 """The plan's slots in steps of the path, and how many there are."""
 SLOTS = 20
 SLOT_S = SLOT_STEPS * STEP_S
-MOST_EACH, MOST_SHOTS = 6, 400
+MOST_EACH, MOST_SHOTS = 5, 80
 """A plan weighs so many shots of one effector at one object, spread over its window, and so many in all: those at the
 most urgent objects; the others come with a later decision."""
 SECOND_NS = 1_000_000_000
