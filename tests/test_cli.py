@@ -89,3 +89,15 @@ def test_no_command_shows_the_help() -> None:
 )
 def test_a_wrong_command_line_is_one_sentence(args: list[str], said: str) -> None:
     assert said in refused(*args)
+
+
+def test_with_json_what_a_library_prints_by_itself_goes_to_stderr() -> None:
+    """Solvers written in C print a line of their own now and then."""
+    code = (
+        "import ctypes, sys; from opencram import cli; sys.argv = ['opencram', 'run', 'x', '--json']\n"
+        "def app(standalone_mode):\n"
+        "    ctypes.CDLL(None).puts(b'chatter'); ctypes.CDLL(None).fflush(None); print('{}')\n"
+        "cli.app = app; cli.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("{}\n", "chatter\n")

@@ -447,8 +447,18 @@ def _fail(sentence: str, status: int) -> None:
     sys.exit(status)
 
 
+def _keep_stdout() -> None:
+    """From here on stdout is for what Python prints: a library's own lines, printed in C, go to stderr."""
+    sys.stdout.flush()
+    ours = os.dup(1)
+    os.dup2(2, 1)
+    sys.stdout = os.fdopen(ours, "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors)
+
+
 def main() -> None:
     """The command `opencram`; ends with 0 done, 1 the run failed, 2 bad arguments or input, 130 interrupted."""
+    if "--json" in sys.argv:
+        _keep_stdout()
     with _faults_as_status():
         status = app(standalone_mode=False)
     if status == 130:
