@@ -66,8 +66,9 @@ class StudyData:
 
     @property
     def parameters(self) -> list[str]:
-        """Names of what was varied, in the study's order."""
-        return list(self.study.get("vary", {}))
+        """Names of what takes more than one value, in the study’s order."""
+        names = list(self.study.get("vary", {}))
+        return [name for name in names if len({repr(row[name]) for row in self.rows}) > 1]
 
     @property
     def outcomes(self) -> dict[str, Outcome]:
