@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
+from joblib import Parallel, delayed
 
 from opencram.drive.simulate import simulate_in_memory
-from opencram.drive.study.run import run_trials
-from opencram.drive.trial import Row
+from opencram.drive.trial import Row, run_trial
 from opencram.newsite import write_new_site
 from opencram.pipeline import step
 from opencram.site import load_site
@@ -31,6 +31,11 @@ groups: []
 reported: []
 facts: []
 """
+
+
+def run_trials(trials: list[tuple[str, str | None, int]], workers: int) -> list[Row]:
+    """The rows of (scenario, site, seed), in that order."""
+    return list(Parallel(n_jobs=workers)(delayed(run_trial)(*trial) for trial in trials))
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from opencram.report.outcomes import planning_figures
 from opencram.report.study_statistics import (
     equal_bins,
     interval_of,
@@ -16,6 +17,7 @@ from opencram.report.study_statistics import (
     variance_share,
     wilson,
 )
+from small_site import site_of, square
 from study_rows import luck
 
 
@@ -105,3 +107,9 @@ def test_bins_hold_equally_many() -> None:
     bins = equal_bins([luck(i) for i in range(100)])
     assert sorted(np.bincount(bins).tolist()) == [12] * 4 + [13] * 4
     assert max(equal_bins([3.0, 1.0, 2.0, 4.0])) == 1
+
+
+def test_a_salvo_takes_as_many_from_the_magazine_as_it_has_interceptors() -> None:
+    orders = [{"used": 2}, {"used": 1}, {"used": None}]
+    summary = {"zones": [], "objects": [], "debris": [], "engagements": orders, "end": "2026-01-01T00:00:00Z"}
+    assert planning_figures(summary, site_of([square("home", 0.0, 0.0)]))["magazine_spent"] == 3

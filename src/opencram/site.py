@@ -292,7 +292,7 @@ def _parse(text: str, name: str, zones: Path | str, relief: str | None = None) -
         folder = zones if isinstance(zones, Path) else None
         site._relief = _relief(site.terrain, site.origin.lat, site.origin.lon, folder, relief)
         site._documents[TERRAIN_DOCUMENT] = site._relief.text()
-    for loc, fault in _faults(site):
+    for loc, fault in site_faults(site):
         where = f"{zones_name}: zone '{site.zones[int(loc[1])].id}'" if loc[0] == "zones" else ""
         raise InputError(f"{where or yamlfile.at(name, loc, lines)}: {fault}")
     return site
@@ -334,8 +334,8 @@ def _grounded(data: dict[str, Any]) -> dict[str, Any]:
 # ---- what only the whole site can tell ---------------------------------------------------------------------------
 
 
-def _faults(site: Site) -> Iterator[tuple[yamlfile.Loc, str]]:
-    """Where each fault is and what it is."""
+def site_faults(site: Site) -> Iterator[tuple[yamlfile.Loc, str]]:
+    """Where each fault is that only the whole site can tell, and what it is."""
     yield from _repeated(site)
     yield from _far_or_under(site)
     yield from _unknown_zones(site)

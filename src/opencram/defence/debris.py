@@ -6,12 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from opencram.defence.windows import classes
 from opencram.effectors import Effector
 from opencram.physics.flight import ground_jacobian
 from opencram.physics.layout import Layout, layout_of
 from opencram.physics.polygon import p_inside
-from opencram.physics.threats import class_index
+from opencram.physics.threats import class_index, classes
 from opencram.site import Site
 from opencram.tables import FloatArray
 

@@ -96,7 +96,8 @@ class Prospect:
     now_ns: int
     needs: Sequence[Need]
     paths: Sequence[Path]
-    windows: Sequence[Window]
+    windows: Mapping[tuple[int, int], Window]
+    """By need and effector, of those that may take it."""
     task: Task
     left_out: frozenset[int]
     """Needs for which the plan has no room,"""
@@ -105,7 +106,7 @@ class Prospect:
 
     def window(self, shot: Shot) -> Window:
         """Whose shot it is."""
-        return next(w for w in self.windows if (w.need, w.effector) == (shot.target, shot.effector))
+        return self.windows[shot.target, shot.effector]
 
 
 def prospect_of(
@@ -118,13 +119,13 @@ def prospect_of(
         path_of(target, now_ns, steps_until(now_ns, need.impact_ns), layout)
         for target, need in zip(own, needs, strict=True)
     ]
-    windows = [
-        _window((i, e), effector, stocks[e], paths[i], share_against(effector, own[i].cls), layout)
+    windows = {
+        (i, e): _window((i, e), effector, stocks[e], paths[i], share_against(effector, own[i].cls), layout)
         for i, need in enumerate(needs)
         for e, effector in enumerate(site.effectors)
         if not effector.protects or site.zones[need.zone].id in effector.protects
-    ]
-    shots = [shot for w in windows for shot in _shots(w, site.effectors[w.effector], stocks[w.effector], now_ns, site)]
+    }
+    shots = [shot for w in windows.values() for shot in _shots(w, stocks[w.effector], now_ns, site)]
     over = {
         shot
         for shot in shots
@@ -148,8 +149,9 @@ def _window(
     return Window(*pair, range_m, allowed, meets, barred)
 
 
-def _shots(window: Window, effector: Effector, stock: Stock, now_ns: int, site: Site) -> list[Shot]:
+def _shots(window: Window, stock: Stock, now_ns: int, site: Site) -> list[Shot]:
     """What could be ordered in each slot."""
+    effector = site.effectors[window.effector]
     if stock.left < effector.salvo:
         return []
     free = math.ceil(max(stock.free_ns - now_ns, 0) / (SLOT_S * SECOND_NS))
@@ -177,12 +179,12 @@ def _shots(window: Window, effector: Effector, stock: Stock, now_ns: int, site: 
     return [shots[round(i * last / (MOST_EACH - 1))] for i in range(MOST_EACH)] if last >= MOST_EACH else shots
 
 
-def _endangers(shot: Shot, need: Need, path: Path, windows: Sequence[Window], site: Site) -> bool:
+def _endangers(shot: Shot, need: Need, path: Path, windows: Mapping[tuple[int, int], Window], site: Site) -> bool:
     """Whether an engagement ordered now puts more people under its debris than the policy allows for the hit."""
     ratio = site.policy.debris_ratio
     if ratio is None:
         return False
-    window = next(w for w in windows if (w.need, w.effector) == (shot.target, shot.effector))
+    window = windows[shot.target, shot.effector]
     return people_under(shot, window.meets[0], path, site) > ratio * need.people
 
 
@@ -235,7 +237,7 @@ def _why_not(
         return "saturated", "the batteries that reach it take other objects"
     if index in prospect.over_people:
         return "debris", f"its debris would endanger more people than the {need.people:.2g} that its hit may"
-    own = [w for w in prospect.windows if w.need == index]
+    own = [window for window in prospect.windows.values() if window.need == index]
     able = [w for w in own if w.best() >= LEAST_KILL]
     if able and all(stocks[w.effector].left < site.effectors[w.effector].salvo for w in able):
         return "empty", "no battery that reaches it has anything left"

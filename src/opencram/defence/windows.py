@@ -3,14 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 
 from opencram.effectors import Effector, Sector
 from opencram.physics.flight import fly
 from opencram.physics.layout import Layout
-from opencram.physics.threats import Threat, catalogue
+from opencram.physics.threats import classes
 from opencram.tables import BoolArray, FloatArray
 
 LOOK_AHEAD_S = 60.0
@@ -46,12 +45,6 @@ class Path:
 
     def __len__(self) -> int:
         return len(self.pos_enu_m)
-
-
-@cache
-def classes() -> tuple[Threat, ...]:
-    """The catalogue's classes in the order of their indices."""
-    return tuple(catalogue().values())
 
 
 def steps_until(now_ns: int, end_ns: int) -> int:

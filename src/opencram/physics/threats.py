@@ -70,9 +70,15 @@ def catalogue() -> Mapping[str, Threat]:
 
 
 @cache
+def classes() -> tuple[Threat, ...]:
+    """Every class, in the order of the class indices in tables."""
+    return tuple(catalogue().values())
+
+
+@cache
 def ballistic_ids() -> tuple[str, ...]:
     """The ids of what is predicted to the ground, in the catalogue's order."""
-    return tuple(threat.id for threat in catalogue().values() if threat.ballistic)
+    return tuple(threat.id for threat in classes() if threat.ballistic)
 
 
 def class_index(threat_id: str) -> int:

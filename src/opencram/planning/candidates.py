@@ -12,8 +12,8 @@ from pydantic import Field, model_validator
 
 from opencram import yamlfile
 from opencram.errors import InputError
-from opencram.fields import MAX_EXTENT_M, Model, NotNegative
-from opencram.site import MAX_SENSORS, MAX_THINGS, Sensor, Siren, Site
+from opencram.fields import Model, NotNegative
+from opencram.site import MAX_SENSORS, MAX_THINGS, Sensor, Siren, Site, site_faults
 
 MOST = 64
 """Candidates of each kind: what somebody has gone to look at."""
@@ -99,35 +99,16 @@ def _ground(thing: Any, site: Site) -> None:  # noqa: ANN401
 
 
 def _faults(found: Candidates, site: Site) -> Iterator[tuple[yamlfile.Loc, str]]:
+    """What is wrong with candidates at a site: what would be wrong with the site if it had all of them."""
     own = {"sensors": site.sensors, "sirens": site.sirens}
     room = {"sensors": MAX_SENSORS, "sirens": MAX_THINGS}
-    zones = [zone.id for zone in site.zones]
-    for key in ("sensors", "sirens"):
-        things = getattr(found, key)
-        taken = Counter(thing.id for thing in (*own[key], *things))
-        for i, thing in enumerate(things):
+    every = {key: (*own[key], *getattr(found, key)) for key in own}
+    for key, things in every.items():
+        taken = Counter(thing.id for thing in things)
+        for i, thing in enumerate(getattr(found, key)):
             if taken[thing.id] > 1:
                 yield (key, i, "id"), f"found the id '{thing.id}', which another has, expected one of its own"
-            away = site.origin.distance_m(thing.position.lat, thing.position.lon)
-            if away > MAX_EXTENT_M:
-                near = f"expected at most {MAX_EXTENT_M / 1e3:g} km"
-                yield (key, i, "position"), f"found a position {away / 1e3:.0f} km from the site's origin, {near}"
-        if len(taken) > room[key]:
-            yield (key,), f"found {len(taken)} with the site's own, expected at most {room[key]}"
-    for i, sensor in enumerate(found.sensors):
-        ground = site.ground_m(sensor.position.lat, sensor.position.lon)
-        if sensor.position.height_m < ground:
-            under = f"found {sensor.position.height_m:g}, which is under ground, expected {ground:g} or more"
-            yield ("sensors", i, "position", "height_m"), under
-    for i, siren in enumerate(found.sirens):
-        for k, zone in enumerate(siren.zones):
-            if zone not in zones:
-                lacking = f"found the zone '{zone}', which is not there, expected {yamlfile.nearest(zone, zones)}"
-                yield ("sirens", i, "zones", k), lacking
-    codes = [(s.asterix.sac, s.asterix.sic) for s in site.sensors if s.asterix]
-    for i, sensor in enumerate(found.sensors):
-        code = (sensor.asterix.sac, sensor.asterix.sic) if sensor.asterix else None
-        if code in codes:
-            yield ("sensors", i, "asterix"), f"found sac {code[0]} sic {code[1]}, which another has, expected others"
-        if code:
-            codes.append(code)
+        if len(things) > room[key]:
+            yield (key,), f"found {len(things)} with the site's own, expected at most {room[key]}"
+    for (whose, place, *rest), fault in site_faults(site.model_copy(update=every)):
+        yield (whose, int(place) - len(own[str(whose)]), *rest), fault

@@ -76,7 +76,7 @@ def plan(
     from opencram.planning.plan import make_plan
     from opencram.planning.reckon import area_from, classes_from
     from opencram.report import plan_page as page
-    from opencram.report.planning_page import write_files
+    from opencram.report.pages import write_files
     from opencram.site import load_site
     from opencram.terminal import print_rows, progress_line
 

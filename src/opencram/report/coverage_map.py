@@ -11,12 +11,12 @@ import numpy as np
 from shapely import box as rectangle
 
 from opencram.coverage import WITHIN_S, Heard, coverage_geojson, heard_areas
-from opencram.errors import InputError
 from opencram.physics.layout import layout_of
 from opencram.physics.sound import siren_enu_m
 from opencram.report import drawing as d
 from opencram.report.drawing import Labels, as_png, as_svg
 from opencram.report.maps import Box, finish_map, map_axes, padded, said
+from opencram.report.pages import write_files
 from opencram.report.run import Run, title_of
 from opencram.report.words import Language, upfirst
 
@@ -66,14 +66,8 @@ def write_coverage(site: Site, folder: Path, language: Language) -> list[Path]:
 
     InputError where the folder cannot be written.
     """
-    picture, areas = folder / "coverage.png", folder / "coverage.geojson"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        picture.write_bytes(as_png(coverage_figure(site, language)))
-        areas.write_text(coverage_geojson(site), "utf-8")
-    except OSError as error:
-        raise InputError(f"{folder}: found a folder that cannot be written ({error.strerror})") from None
-    return [picture, areas]
+    picture = as_png(coverage_figure(site, language))
+    return write_files(folder, {"coverage.png": picture, "coverage.geojson": coverage_geojson(site)})
 
 
 def _box(site: Site, around: Collection[str] | None) -> Box:

@@ -44,7 +44,7 @@ OUTCOMES: dict[str, Outcome] = {
     "impacts_protected": Outcome("impacts in protected zones"),
     "debris": Outcome("pieces of debris"),
     "debris_in_zones": Outcome("pieces of debris in zones"),
-    "magazine_spent": Outcome("engagements, one of a magazine each"),
+    "magazine_spent": Outcome("taken from magazines"),
     "phantom_alarms": Outcome("phantom alarms"),
     "alarm_person_min": Outcome("alarm, times people", "person min"),
     "zones_alerted": Outcome("zones alerted"),
@@ -121,7 +121,7 @@ def planning_figures(summary: Mapping[str, Any], site: Site) -> Row:
         **_people(hits),
         "impacts_protected": sum(not protected.isdisjoint(thing["zones"]) for thing in down),
         "debris_in_zones": sum(bool(piece["zones"]) for piece in summary["debris"]),
-        "magazine_spent": len(summary["engagements"]),
+        "magazine_spent": sum(order["used"] or 0 for order in summary["engagements"]),
         "alarm_person_min": round(alarm_person_min(summary, {zone.id: zone.people for zone in site.zones}), 3),
     }
 

@@ -13,7 +13,8 @@ from opencram.planning.candidates import Candidates, Choice
 from opencram.planning.plan import Plan, Point
 from opencram.report import drawing as d
 from opencram.report.drawing import as_png, as_svg, new_axes, new_figure
-from opencram.report.planning_page import Section, planning_page, write_files
+from opencram.report.pages import Picture, Section, write_files
+from opencram.report.planning_page import planning_page
 from opencram.site import YAML_DOCUMENT, ZONES_DOCUMENT, load_site
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 ZONES = ("zone", "people", "to shelter (s)", "before (s)", "with it (s)")
 CURVE = ("budget", "cost", "useful_s", "proved", "sensors", "sirens")
+CURVE_TELLS = "As the choice reckons it: each shot credited to one bought radar and one siren."
 MEASURE = (
     "Useful warning is what a person gets between hearing a siren and the impact, from 0 s up to the zone's time to "
     "shelter: more is of no use. A figure is its mean over the people of all zones, and over the shots."
@@ -76,13 +78,14 @@ def write_plan(plan: Plan, site_name: str, folder: Path) -> list[Path]:
     The site that was written is read again, so that it is one that every command accepts.
     """
     figure = trade_off(plan)
+    curve = Picture("trade-off.svg", as_svg(figure, "Useful warning against budget"), CURVE_TELLS)
     contents: dict[str, str | bytes] = {
         "site.yaml": site_yaml(plan, site_name, folder),
         "zones.geojson": plan.site.documents().get(ZONES_DOCUMENT, ""),
         "curve.csv": curve_csv(plan),
         "trade-off.png": as_png(figure),
-        "trade-off.svg": as_svg(trade_off(plan), "Useful warning against budget"),
-        "plan.html": _page(plan),
+        curve.file: curve.svg,
+        "plan.html": _page(plan, curve),
     }
     paths = write_files(folder, contents)
     load_site(folder / "site.yaml")
@@ -165,7 +168,7 @@ def trade_off(plan: Plan) -> Figure:
 # ---- the page ----------------------------------------------------------------------------------------------------
 
 
-def _page(plan: Plan) -> str:
+def _page(plan: Plan, curve: Picture) -> str:
     unit = plan.candidates.unit
     columns = ("bought", "what", f"cost ({unit})" if unit else "cost")
     lacking = [i for i, (z, g) in enumerate(zip(plan.site.zones, plan.zones, strict=True))
@@ -175,8 +178,7 @@ def _page(plan: Plan) -> str:
         Section("What to buy", columns=columns, rows=chosen_rows(plan)),
         Section(
             "What other budgets buy",
-            svg=as_svg(trade_off(plan), "Useful warning against budget"),
-            caption="As the choice reckons it: each shot credited to one bought radar and one siren.",
+            picture=curve,
             columns=("budget", "cost", "useful (s)", "bought"),
             rows=[_curve_row(plan, point) for point in plan.curve],
         ),

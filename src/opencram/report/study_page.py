@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from opencram.report.drawing import BLUE, FONT_PT, VERMILLION, as_svg, new_axes, new_figure
 from opencram.report.outcomes import OUTCOMES, Scalar
+from opencram.report.pages import Picture, Section, page, write_files
 from opencram.report.study_data import StudyData, load_study_data
 from opencram.report.study_figures import differences_figure, influence_figure, influence_text, outcomes_figure
 from opencram.report.study_statistics import CONFIDENCE, Interval
-from opencram.report.templates import environment
+from opencram.report.words import upfirst
 
 Rows = Sequence[dict[str, Any]]
 
@@ -31,44 +31,21 @@ HEAD = (
     "phantom alarms",
 )
 PAGE, MARKDOWN = "study.html", "study.md"
+SUB = "A study: the same seeds at every point and in every variant. All that was shot down was shot down in simulation."
 MOST_POINTS = 200
 """Points in the page's table; rows.parquet has all."""
 MOST_DRAWN = 12
 """Scenarios and variants in the picture of what was intercepted."""
 
 
-@dataclass(frozen=True)
-class Picture:
-    """An SVG with the name of its file and what it shows."""
-
-    file: str
-    svg: str
-    caption: str
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of the page."""
-
-    title: str
-    texts: tuple[str, ...] = ()
-    picture: Picture | None = None
-    head: tuple[str, ...] = ()
-    rows: tuple[tuple[str, ...], ...] = ()
-
-
 def write_study(folder: Path) -> list[Path]:
     """Write a study's pages and pictures from its rows; the paths of what was written, the page first."""
     data = load_study_data(folder)
     sections = sections_of(data)
-    texts = {
-        PAGE: environment().get_template("study.html.jinja").render(name=data.study["name"], sections=sections),
-        MARKDOWN: _markdown(data.study["name"], sections),
-    }
-    texts |= {section.picture.file: section.picture.svg for section in sections if section.picture is not None}
-    for name, text in texts.items():
-        (folder / name).write_text(text, "utf-8")
-    return [folder / name for name in texts]
+    name = data.study["name"]
+    texts = {PAGE: page(upfirst(name), SUB, sections, simulated=True), MARKDOWN: _markdown(name, sections)}
+    pictures = (section.picture for section in sections if section.picture is not None)
+    return write_files(folder, texts | {picture.file: picture.svg for picture in pictures})
 
 
 def sections_of(data: StudyData) -> list[Section]:
@@ -262,15 +239,16 @@ def study_picture(rows: Rows) -> str:
     figure = new_figure(1.0 + 1.15 * len(groups))
     for i, (scenario, own) in enumerate(groups.items()):
         axes = new_axes(figure, len(groups), 1, i + 1)
-        launched = max(row["launched"] or 0 for row in own)
-        share = [sum(row["intercepted"] == n for row in own) / len(own) for n in range(launched + 1)]
+        launched = sorted({row["launched"] or 0 for row in own})
+        several = f"{launched[0]} to {launched[-1]}" if len(launched) > 1 else f"{launched[0]}"
+        share = [sum(row["intercepted"] == n for row in own) / len(own) for n in range(launched[-1] + 1)]
         mean = sum(row["intercepted"] or 0 for row in own) / len(own)
-        axes.bar(range(launched + 1), share, color=BLUE, width=0.7)
+        axes.bar(range(launched[-1] + 1), share, color=BLUE, width=0.7)
         axes.axvline(mean, color=VERMILLION, linestyle="--", linewidth=1)
         axes.set(xlim=(-0.6, most + 0.6), ylim=(0, 1), yticks=(0, 0.5, 1))
         axes.set_xticks(range(0, most + 1, max(1, most // 10)))
         axes.set_title(
-            f"{scenario}: {launched} launched, {mean:.1f} intercepted on average", fontsize=FONT_PT, loc="left"
+            f"{scenario}: {several} launched, {mean:.1f} intercepted on average", fontsize=FONT_PT, loc="left"
         )
     axes.set_xlabel("intercepted (dashed: mean)", fontsize=FONT_PT)
     figure.supylabel("share of runs", fontsize=FONT_PT)
@@ -283,13 +261,13 @@ def study_picture(rows: Rows) -> str:
 def _markdown(name: str, sections: Sequence[Section]) -> str:
     lines = [f"# Study: {name}", ""]
     for section in sections:
-        lines += [f"## {section.title}", ""]
+        lines += [f"## {section.heading}", ""]
         for text in section.texts:
             lines += [text, ""]
         if section.picture is not None:
             lines += [f"![{section.picture.caption}]({section.picture.file})", ""]
         if section.rows:
-            lines += ["| " + " | ".join(section.head) + " |", "|" + "---|" * len(section.head)]
+            lines += ["| " + " | ".join(section.columns) + " |", "|" + "---|" * len(section.columns)]
             lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in section.rows]
             lines.append("")
     return "\n".join(lines).rstrip() + "\n"

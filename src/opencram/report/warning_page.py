@@ -18,7 +18,8 @@ from opencram.physics.threats import catalogue
 from opencram.planning.reckon import LOW_SHARE, Reckoning, Warned
 from opencram.report.drawing import as_png, as_svg
 from opencram.report.maps import said
-from opencram.report.planning_page import Section, planning_page, write_files
+from opencram.report.pages import Picture, Section, write_files
+from opencram.report.planning_page import planning_page
 from opencram.report.run import title_of
 from opencram.report.warning_map import FIGURES, HALF, Band, seen_bands, share_bands
 from opencram.report.words import Language, upfirst
@@ -78,18 +79,16 @@ def short_sentence(reckoning: Reckoning, language: Language = "en") -> str:
 def write_warning(reckoning: Reckoning, folder: Path, language: Language) -> list[Path]:
     """Write the pictures (PNG and SVG), warning.csv, warning.geojson and warning.html; their paths."""
     contents: dict[str, str | bytes] = {}
+    pictures = []
     for name, draw in FIGURES.items():
-        contents[f"{name}.png"] = as_png(draw(reckoning, language))
-        contents[f"{name}.svg"] = _alone(as_svg(draw(reckoning, language), name))
+        figure, (heading, caption) = draw(reckoning, language), HEADINGS[name]
+        svg = as_svg(figure, said(language, *heading))
+        contents |= {f"{name}.svg": svg, f"{name}.png": as_png(figure)}
+        pictures.append((said(language, *heading), Picture(f"{name}.svg", svg, said(language, *caption))))
     contents["warning.csv"] = as_csv(reckoning)
     contents["warning.geojson"] = as_geojson(reckoning)
-    contents["warning.html"] = _page(reckoning, language)
+    contents["warning.html"] = _page(reckoning, pictures, language)
     return write_files(folder, contents)
-
-
-def _alone(svg: str) -> str:
-    """An inline SVG as a file of its own."""
-    return svg if "xmlns=" in svg else svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
 
 
 def facts_of(told: Warned) -> dict[str, Any]:
@@ -160,16 +159,13 @@ def _cells(reckoning: Reckoning, inside: Any) -> MultiPolygon:  # noqa: ANN401
     return MultiPolygon([part for part in parts if part.geom_type == "Polygon"])
 
 
-def _page(reckoning: Reckoning, language: Language) -> str:
+def _page(reckoning: Reckoning, pictures: Sequence[tuple[str, Picture]], language: Language) -> str:
     site, marked = reckoning.site, [i for i, told in enumerate(reckoning.zones) if told.short]
     names = ", ".join(catalogue()[name].title[language] for name in reckoning.classes)
     name = upfirst(title_of(site, language))
     sub = said(language, f"Shots looked at: {names}.", f"Tirs considérés : {names}.")
     sections = [Section(texts=[short_sentence(reckoning, language), said(language, *HOW)])]
-    for key, draw in FIGURES.items():
-        heading, caption = HEADINGS[key]
-        svg = as_svg(draw(reckoning, language), said(language, *heading))
-        sections.append(Section(heading=said(language, *heading), svg=svg, caption=said(language, *caption)))
+    sections += [Section(heading, picture=picture) for heading, picture in pictures]
     sections.append(
         Section(
             heading=said(language, "Zone by zone", "Zone par zone"),

@@ -15,7 +15,6 @@ radar's horizon is as dangerous as before.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
 
 import numpy as np
 
@@ -24,7 +23,7 @@ from opencram.physics.corridors import Own, still_own
 from opencram.physics.flight import fly
 from opencram.physics.layout import Layout, layout_of
 from opencram.physics.polygon import p_course, p_inside, sights
-from opencram.physics.threats import Threat, catalogue, class_index
+from opencram.physics.threats import class_index, classes
 from opencram.site import Site
 from opencram.tables import (
     BALLISTIC,
@@ -242,22 +241,17 @@ def _standing_rows(state: ThreatsState, now_ns: int) -> Threats:
 # ---- what falls -----------------------------------------------------------------------------------------------------
 
 
-@cache
-def _classes() -> tuple[Threat, ...]:
-    return tuple(catalogue().values())
-
-
 def _falling(
     state: ThreatsState, tracks: Tracks, hypotheses: Hypotheses, impacts: Impacts, layout: Layout, now_ns: int
 ) -> Standing:
     """Threats of all tracks that have hypotheses, from the mixture over what each may be."""
     if not len(hypotheses):
         return Standing()
-    harmful = np.array([_classes()[c].family != "innocent" for c in hypotheses.cls.tolist()], np.bool_)
+    harmful = np.array([classes()[c].family != "innocent" for c in hypotheses.cls.tolist()], np.bool_)
     found = hypotheses.take(harmful & np.isfinite(hypotheses.impact_enu_m).all(axis=1))
     if not len(found):
         return Standing()
-    hazards = np.array([_classes()[c].hazard_radius_m for c in found.cls.tolist()])
+    hazards = np.array([classes()[c].hazard_radius_m for c in found.cls.tolist()])
     p = found.weight[:, None] * _p_zones(found.impact_enu_m, found.impact_cov_m2, hazards, layout)
     left_s = ((found.impact_time_ns - now_ns) * 1e-9).astype(np.float64)
     names, first, member = np.unique(found.track, return_index=True, return_inverse=True)
@@ -351,7 +345,7 @@ def _slowest_mps(cls: int, site: Site) -> float:
     """
     if cls == UNKNOWN:
         return site.policy.drone.unknown_from_mps
-    return SLOWEST_SHARE * _classes()[cls].speed_mps[0]
+    return SLOWEST_SHARE * classes()[cls].speed_mps[0]
 
 
 def _level(vel_enu_mps: FloatArray) -> bool:
@@ -374,7 +368,7 @@ def _reach(tracks: Tracks, row: int, vel_enu_mps: FloatArray, layout: Layout, no
     (east_m, north_m), (ve, vn) = tracks.mean[row, :2].tolist(), vel_enu_mps[:2].tolist()
     speed, sigma = math.hypot(ve, vn), math.sqrt(max(tracks.cov[row, 3, 3], tracks.cov[row, 4, 4]))
     cls = class_index("drone") if tracks.cls[row] == UNKNOWN else int(tracks.cls[row])
-    hazard_m = _classes()[cls].hazard_radius_m
+    hazard_m = classes()[cls].hazard_radius_m
     course_rad = math.atan2(ve, vn)
     course_sigma = math.hypot(COURSE_SIGMA_RAD, sigma / max(speed, 1e-3))
     views = sights(east_m, north_m, *layout.zone_rings(hazard_m))
@@ -453,7 +447,7 @@ def carried(seen: Seen, at_ns: int, layout: Layout) -> FloatArray:
         state[:3] += seconds * state[3:6]
         return state
     steps = max(1, math.ceil(abs(seconds) / STEP_S))
-    drag = _classes()[max(seen.cls, 0)].drag
+    drag = classes()[max(seen.cls, 0)].drag
     path: FloatArray = fly(seen.mean, seconds / steps, steps, layout.env, layout.air, drag)[steps]
     return path
 
@@ -466,7 +460,7 @@ def _footprint(
     falls = pieces_down(burst, layout)
     if falls is None:
         return Standing()
-    hazards = np.full(len(falls.share), _classes()[cls].hazard_radius_m)
+    hazards = np.full(len(falls.share), classes()[cls].hazard_radius_m)
     p = falls.share[:, None] * _p_zones(falls.where_enu_m, falls.cov_m2, hazards, layout)
     one, mean_s, spread_s = _mix(p, falls.when_s, falls.sigma_s, np.zeros(len(p), np.int64), 1)
     any_hit = p_burst * (1.0 - (1.0 - np.minimum(one, 1.0)) ** pieces)

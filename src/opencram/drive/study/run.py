@@ -25,7 +25,7 @@ from opencram.drive.study.cases import Case, Plan, staged
 from opencram.drive.study.folder import StudyFolder, write_whole
 from opencram.drive.study.spec import load_study
 from opencram.drive.study.workers import Chunk, Workers, program_digest
-from opencram.drive.trial import row_of_run, run_trial
+from opencram.drive.trial import row_of_run
 from opencram.errors import InputError
 from opencram.report.outcomes import OUTCOMES, Row, Scalar
 from opencram.report.study_page import by_scenario, figures_of, write_study
@@ -185,21 +185,6 @@ class Table:
             together = next((n for n in range(1, len(runs)) if n == size or runs[n] != runs[0] + n), len(runs))
             chunk, runs = runs[:together], runs[together:]
             yield Chunk(case.number, chunk[0], texts, tuple(self.plan.seed(k) for k in chunk), str(case))
-
-
-def run_trials(
-    trials: Sequence[tuple[str, str | None, int]], workers: int, progress: Progress | None = None
-) -> list[Row]:
-    """The rows of (scenario, site, seed), in that order, whoever finishes first."""
-    from joblib import Parallel, delayed
-
-    rows: list[Row] = []
-    parallel = Parallel(n_jobs=workers, return_as="generator")
-    for row in parallel(delayed(run_trial)(*trial) for trial in trials):
-        rows.append(row)
-        if progress is not None:
-            progress(len(rows) / len(trials), f"{len(rows)} of {len(trials)} runs")
-    return rows
 
 
 def summary_of_rows(rows: Sequence[Row]) -> Summary:

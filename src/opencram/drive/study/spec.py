@@ -33,6 +33,14 @@ def _column(name: str) -> str:
     return name
 
 
+def _outcome(name: str) -> str:
+    if name not in OUTCOMES:
+        raise ValueError(f"found '{name}', expected {nearest(name, list(OUTCOMES))}")
+    return name
+
+
+Metric = Annotated[str, AfterValidator(_outcome)]
+Name = Annotated[str, AfterValidator(_column)]
 Path_ = Annotated[str, Field(min_length=1, max_length=300)]
 Paths = Path_ | Annotated[tuple[Path_, ...], Field(min_length=1, max_length=50)]
 Levels = Annotated[tuple[Any, ...], Field(min_length=1, max_length=1_000)]
@@ -124,21 +132,11 @@ class Variant(Model):
 class Stop(Model):
     """A point is enough known when the confidence interval of a metric's mean is as narrow as this."""
 
-    metric: str
+    metric: Metric
     width: Positive
     confidence: Annotated[Chance, Field(ge=0.5, le=0.9999)] = 0.95
     least: Annotated[Count, Field(ge=2)] = 8
     batch: Annotated[Count, Field(ge=1)] = 8
-
-
-def _outcome(name: str) -> str:
-    if name not in OUTCOMES:
-        raise ValueError(f"found '{name}', expected {nearest(name, list(OUTCOMES))}")
-    return name
-
-
-Metric = Annotated[str, AfterValidator(_outcome)]
-Name = Annotated[str, AfterValidator(_column)]
 
 
 class Study(Model):
@@ -211,8 +209,6 @@ def _faults(study: Study) -> Iterator[tuple[Loc, str]]:
         for name in pair:
             if name not in names:
                 yield ("compare", i), f"found the variant '{name}', expected {nearest(name, names)}"
-    if study.stop is not None and study.stop.metric not in OUTCOMES:
-        yield ("stop", "metric"), f"found '{study.stop.metric}', expected {nearest(study.stop.metric, list(OUTCOMES))}"
 
 
 def _points(study: Study) -> int:
