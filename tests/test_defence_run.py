@@ -16,7 +16,9 @@ from opencram.world.scenario import load_scenario
 from opencram.world.world import World
 
 LAYERED = Path(__file__).resolve().parent.parent / "examples" / "layered-defence" / "site.yaml"
-RUNS = [("baghdad-2021-12-19", None, seed) for seed in range(4)] + [("baghdad-2020-11-17", LAYERED, s) for s in (1, 2)]
+RUNS = [("baghdad-2021-12-19", None, seed) for seed in range(4)]
+RUNS += [("baghdad-2020-11-17", LAYERED, seed) for seed in range(3)]
+"""Of layered runs one in three leaves something to the gun."""
 
 
 def play(name: str, site: Path | None, seed: int) -> tuple[World, Crank]:
@@ -73,16 +75,19 @@ def test_both_layers_take_part_within_their_reach(runs: list[tuple[World, Crank]
 
 def test_every_object_that_came_through_is_explained(runs: list[tuple[World, Crank]]) -> None:
     """Whatever was tracked and not shot down was engaged, or it is said why not."""
+    spared = 0
     for (name, _, seed), (world, crank) in zip(RUNS, runs, strict=True):
         origin = Origin("simulation", True, True, name, seed)
         summary = summary_of(crank, origin, tables_in_memory(crank), known_to(world))
         told = {row["object"]: row for row in summary["left_alone"]}
         for thing in summary["objects"]:
             if thing["outcome"] == "impact" and thing["tracks"] and not thing["engaged"]:
+                spared += 1
                 assert told[thing["id"]]["reason"], thing["id"]
                 assert not told[thing["id"]]["engaged_before"]
             if thing["outcome"] == "intercepted":
                 assert thing["id"] not in told
+    assert spared > 0
 
 
 def test_the_same_run_gives_the_same_notes(runs: list[tuple[World, Crank]]) -> None:
