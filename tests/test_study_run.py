@@ -430,7 +430,7 @@ def test_the_report_shows_points_differences_and_what_matters(tmp_path: Path) ->
     page = (tmp_path / "out" / "study.html").read_text("utf-8")
     assert page.count("<svg") == 4
     assert "http" not in re.sub(r'xmlns(:\w+)?="[^"]+"', "", page)
-    rows = [re.findall(r"<td>(.*?)</td>", line) for line in page.splitlines() if line.startswith("<tr><td>")]
+    rows = [re.findall(r"<td[^>]*>(.*?)</td>", line) for line in page.splitlines() if line.startswith("<tr><td>")]
     found = {tuple(row[:2]): row for row in rows}
     assert found["intercepted", "magazine"][2].endswith("% ↑")
     assert int(found["intercepted", "magazine"][2].split()[0]) > 90
