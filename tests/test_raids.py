@@ -1,4 +1,4 @@
-"""Whole raids and a whole empty hour: what is counted and who is warned, over many seeds, none of them picked."""
+"""Whole raids and an empty sky: what is counted and who is warned, over many seeds, none of them picked."""
 
 import os
 from pathlib import Path
@@ -15,14 +15,14 @@ from opencram.state import State
 from opencram.world.scenario import load_scenario
 from opencram.world.world import World
 
-SEEDS = range(24)
+SEEDS = range(16)
 EMPTY = """
 name: empty-sky
 title: {en: An empty sky, fr: Un ciel vide}
 site: baghdad-embassy
 sources: {}
 start: {assumed: 2020-11-17T17:30:00Z, why: any time}
-duration_s: {assumed: 3600, why: an hour}
+duration_s: {assumed: 1500, why: long enough for thousands of false plots}
 defence: {assumed: true, why: it must stay silent}
 weather:
   wind_mps: {assumed: 3, why: any}
@@ -44,7 +44,7 @@ def raids() -> list[Row]:
 
 
 def test_seven_rockets_are_seven_tracks(raids: list[Row]) -> None:
-    """At least 95 of 100 are claimed (`docs/incidents` has two hundred); of 24, one may fail."""
+    """At least 95 of 100 are claimed (`docs/incidents` has two hundred); of 16, one may fail."""
     right = [r["tracked"] == r["object_tracks"] == r["launched"] == 7 for r in raids]
     assert sum(right) >= len(raids) - 1, [r["seed"] for r, good in zip(raids, right, strict=True) if not good]
 
@@ -78,8 +78,8 @@ def test_in_february_sirens_sound_and_nothing_unwarned_is_hit() -> None:
     assert all(w.time_ns > first_hit_ns for w in observed)
 
 
-def test_an_hour_of_empty_sky_gives_no_warning(tmp_path: Path) -> None:
-    """Some 108,000 false plots of two radars; no track may be confirmed either."""
+def test_an_empty_sky_gives_no_warning(tmp_path: Path) -> None:
+    """Some 45,000 false plots of two radars; no track may be confirmed either."""
     path = tmp_path / "empty.yaml"
     path.write_text(EMPTY)
     scenario = load_scenario(path)
@@ -92,7 +92,7 @@ def test_an_hour_of_empty_sky_gives_no_warning(tmp_path: Path) -> None:
         plots += len(out.plots)
         warnings += len(out.warnings)
         confirmed += int((out.tracks.status == 1).sum())
-    assert plots > 90_000
+    assert plots > 37_500
     assert warnings == 0
     assert confirmed == 0
 
