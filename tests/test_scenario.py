@@ -43,7 +43,7 @@ def test_an_incident_is_short_and_begins_soon(name: str) -> None:
 @pytest.mark.parametrize("name", INCIDENTS)
 def test_every_value_is_marked(name: str) -> None:
     """Read as plain YAML: under each group, start, weather ..., no value stands bare."""
-    raw = YAML(typ="safe").load(load_scenario(name).documents()["scenario.yaml"])
+    raw = YAML(typ="safe", pure=True).load(load_scenario(name).documents()["scenario.yaml"])
     bare: list[str] = []
 
     def walk(value: Any, path: str) -> None:
