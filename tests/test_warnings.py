@@ -190,14 +190,20 @@ def test_pre_alert_says_why_in_figures() -> None:
     assert all(f in run.last.reason for f in ("track 3 ", "0.01", "0.0049", "0.016", "in 20 s"))
     run = Run()
     run.tick(0.0, [(3, 0.1, 60.0)])
-    assert "time to know better" in run.last.reason
+    assert run.last.reason.endswith("; there is time to know better")
+
+
+def test_at_the_alert_s_threshold_a_pre_alert_says_that_there_is_time() -> None:
+    run = even()
+    assert run.tick(0.0, [(1, 0.5, 70.0)]) == ["pre-alert"]
+    assert run.last.reason.endswith("; there is time to know better")
 
 
 def test_impact_due_now_still_alerts() -> None:
     run = Run()
     assert run.tick(10.0, [(1, 0.5, 9.5)]) == ["alert"]
     assert run.last.seconds_left is None
-    assert "due now" in run.last.reason
+    assert "; impact is due now, time to shelter 15 s" in run.last.reason
 
 
 @pytest.mark.parametrize(
@@ -262,6 +268,7 @@ def test_all_clear_after_the_impact() -> None:
     assert run.until(51.9, 52.05) == ["all-clear"]
     assert run.last.time_ns == at(51.9)
     assert (run.last.tracks, run.last.seconds_left, run.last.kind) == ((1,), None, "rocket")
+    assert run.last.reason == ("all clear: nothing in the air could reach base for 30 s and the last impact is over")
     assert run.state.zones == {}
 
 
@@ -426,6 +433,13 @@ def test_update_when_an_object_joins_and_at_most_once_a_second() -> None:
     assert run.until(1.1, 1.95, [(1, 0.3, NEAR_S), (2, 0.1, NEAR_S), (5, 0.1, 21.0), (6, 0.1, 21.0)]) == []
     assert run.tick(2.0, [(1, 0.3, NEAR_S), (2, 0.1, NEAR_S), (5, 0.1, 21.0), (6, 0.1, 21.0)]) == ["update"]
     assert "tracks 5 and 6 joined" in run.last.reason
+
+
+def test_all_that_is_new_is_told_in_one_update() -> None:
+    run = Run()
+    run.tick(0.0, [(1, 0.3, NEAR_S)])
+    run.tick(1.0, [(1, 0.3, NEAR_S), (2, 0.9, NEAR_S)])
+    assert run.last.reason == "track 2 joined; the chance of a hit rose to 0.93"
 
 
 def test_an_object_that_leaves_and_returns_is_told_once() -> None:

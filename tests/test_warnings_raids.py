@@ -46,6 +46,19 @@ def test_a_raid_goes_on_while_objects_join_it() -> None:
     assert raids(run)[-1] == ("town", "alert", 1)
 
 
+def test_what_joins_an_older_raid_does_not_prolong_the_newest() -> None:
+    run = Run()
+    first = threats([(1, 0.5, 200.0)])
+    run.tick(0.0, first)
+    run.tick(61.0, Threats.concat([first, threats([(2, 0.3, 76.0)], zone=1)]))
+    joined = threats([(1, 0.5, 200.0), (3, 0.5, 200.0)])
+    run.tick(100.0, joined)
+    run.tick(110.0, joined)
+    assert raids(run)[-1] == ("town", "all-clear", 2)
+    run.tick(125.0, Threats.concat([joined, threats([(4, 0.3, 140.0)], zone=1)]))
+    assert raids(run)[-1] == ("town", "alert", 3)
+
+
 def test_what_is_not_told_prolongs_no_raid() -> None:
     run = Run()
     run.tick(0.0, [(1, 0.3, NEAR_S)])

@@ -153,6 +153,14 @@ def test_no_all_clear_while_something_endangers_the_zone() -> None:
     assert run.until(22.0, 60.0) == ["all-clear"]
 
 
+def test_what_is_held_at_its_threshold_endangers_the_zone_still() -> None:
+    policy = {"costs": {"base": {"cost_miss": 1.0, "cost_false": 1.0}}, "pre_alert_factor": 0.5}
+    run = Run(site_of([square("base", 0, 0, kind="base")], policy=policy))
+    run.tick(0.0, [(1, 0.5, NEAR_S)])
+    assert run.tick(1.0, [(1, 0.25, NEAR_S)], reports=[act(1.0, "all-clear")]) == []
+    assert refusals(run) == [("watch-1", "all-clear while something endangers the zone", 1)]
+
+
 def test_no_all_clear_of_a_quiet_zone() -> None:
     run = Run()
     assert run.tick(0.0, reports=[act(0.0, "all-clear")]) == []
